@@ -1,0 +1,34 @@
+"""What a filter can fail with: one error that says where, and what would have been right."""
+
+from stoa.kernel.problems import Problem
+
+
+class FilterError(Problem):
+    """The filter cannot be read, or asks for what its attributes do not offer. SCIM calls it invalidFilter (RFC 7644,
+    section 3.12).
+    """
+
+    code = "invalid_filter"
+    status = 400
+
+    def __init__(self, sentence: str, *, position: int, hint: str | None = None) -> None:
+        """`position` is the 0-based offset, in characters, of what is wrong; `sentence` says what is wrong, without
+        full stop and position.
+        """
+        super().__init__(f"{sentence} (at position {position}).", hint=hint, position=position)
+        self.sentence = sentence
+        self.position = position
+
+
+class PathError(FilterError):
+    """A PATCH path that cannot be read. SCIM calls it invalidPath; what stands in its brackets fails as
+    `FilterError`.
+    """
+
+    code = "invalid_path"
+
+
+class BindingError(LookupError):
+    """A slice bound an attribute of its catalogue wrongly or not at all: a mistake in the program, never in the
+    filter.
+    """
