@@ -85,7 +85,7 @@ class Day:
         self.events.append(Event(self._today, kind, after.employee_id, reason, changes))
 
     def _leave(self) -> None:
-        """Reports of a leaver go to the leaver's own manager, who is always still there: leavers are taken one by one."""
+        """One by one: the reports of a leaver go to the leaver's own manager, who is therefore still there."""
         for _ in range(self._count(EventKind.LEFT)):
             leads = self._rng.random() < _LEADER_LEAVES
             pool = [p for p in self._active() if bool(self._reports.get(p.employee_id)) is leads]
@@ -102,7 +102,7 @@ class Day:
                 self._write(orphan, EventKind.MOVED, "manager left")
 
     def _start(self) -> None:
-        """Future hires whose day has come. In a company of 50 and more the next one is brought forward when none is due."""
+        """Future hires whose day has come; when none is due a company of 50 and more brings the next one forward."""
         future = [person for person in self._people.values() if person.status is Status.FUTURE]
         due = [person for person in future if person.hire_date <= self._today]
         if not due and future and self._headcount >= _SURE_FROM:

@@ -12,7 +12,7 @@ from stoa_simulators.company.registry import Registry
 
 
 class Company:
-    """A company drawn from (`seed`, `slug`, `size`, `start`): the same four give the same company and the same days anywhere.
+    """A company drawn from (`seed`, `slug`, `size`, `start`): the same four give the same people and days anywhere.
 
     `size` counts the active workers and future hires of the first day. `people` maps employee id to worker and keeps
     everybody who ever was there. `today` is a calendar date without a zone, as in an HR system.

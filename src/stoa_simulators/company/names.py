@@ -81,8 +81,8 @@ CULTURES: Final[dict[str, Culture]] = {
         Guðmundsson=Gudmundsson Virtanen Bäckström=Backstrom Lindqvist Hansen Bjerregård=Bjerregard""",
     ),
     "polish": _culture(
-        """Łukasz=Lukasz Małgorzata=Malgorzata Zbigniew Agnieszka Wojciech Świętosława=Swietoslawa Paweł=Pawel Żaneta=Zaneta
-        Grażyna=Grazyna Krzysztof Joanna Michał=Michal""",
+        """Łukasz=Lukasz Małgorzata=Malgorzata Zbigniew Agnieszka Wojciech Świętosława=Swietoslawa Paweł=Pawel
+        Żaneta=Zaneta Grażyna=Grazyna Krzysztof Joanna Michał=Michal""",
         """Wiśniewska=Wisniewska Żółtowski=Zoltowski Dąbrowski=Dabrowski Łuczak=Luczak Ćwikła=Cwikla Zieliński=Zielinski
         Szczęsny=Szczesny Nowak-Jeziorańska=nowak-jezioranska Wójcik=Wojcik Kowalska Górski=Gorski Śliwa=Sliwa""",
     ),
@@ -93,8 +93,8 @@ CULTURES: Final[dict[str, Culture]] = {
         Koç=Koc Erdoğan=Erdogan İnan=Inan""",
     ),
     "arabic": _culture(
-        """محمد=Mohammed فاطمة=Fatima أحمد=Ahmed ليلى=Layla خالد=Khalid نور=Noor يوسف=Yusuf مريم=Maryam عمر=Omar سارة=Sara
-        حسن=Hassan زينب=Zaynab""",
+        """محمد=Mohammed فاطمة=Fatima أحمد=Ahmed ليلى=Layla خالد=Khalid نور=Noor يوسف=Yusuf مريم=Maryam عمر=Omar
+        سارة=Sara         حسن=Hassan زينب=Zaynab""",
         """الحسيني=al-Husseini عبد_الرحمن=Abdulrahman القحطاني=al-Qahtani حداد=Haddad المصري=al-Masri بن_علي=BenAli
         الشمري=al-Shammari خوري=Khoury منصور=Mansour النجار=al-Najjar""",
     ),
@@ -103,8 +103,10 @@ CULTURES: Final[dict[str, Culture]] = {
         "כהן=Cohen לוי=Levi מזרחי=Mizrahi בן-דוד=ben-david פרידמן=Friedman אברהם=Avraham שפירא=Shapira גולן=Golan",
     ),
     "japanese": _culture(
-        "さくら=Sakura 健太=Kenta 陽子=Yoko 大輔=Daisuke 美咲=Misaki 翔太=Shota 恵子=Keiko 拓也=Takuya 結衣=Yui 誠=Makoto",
-        "佐藤=Sato 鈴木=Suzuki 高橋=Takahashi 田中=Tanaka 渡辺=Watanabe 伊藤=Ito 山本=Yamamoto 中村=Nakamura 小林=Kobayashi",
+        """さくら=Sakura 健太=Kenta 陽子=Yoko 大輔=Daisuke 美咲=Misaki 翔太=Shota
+        恵子=Keiko 拓也=Takuya 結衣=Yui 誠=Makoto""",
+        """佐藤=Sato 鈴木=Suzuki 高橋=Takahashi 田中=Tanaka 渡辺=Watanabe 伊藤=Ito
+        山本=Yamamoto 中村=Nakamura 小林=Kobayashi""",
     ),
     "indian": _culture(
         """Aarav Priya Rohan Ananya Vikram Kavya Arjun Deepika Sanjay Meera Lakshmi Rahul Nikhil Pooja Harish Divya

@@ -24,7 +24,7 @@ def blank(today: date) -> Person:
 
 
 def populate(rng: random.Random, registry: Registry, size: int, today: date) -> dict[str, Person]:
-    """`size` active workers and future hires in a tree (worker i reports to worker (i-1)//8), and 3 % more who have left.
+    """`size` active workers and future hires in a tree (worker i reports to worker (i-1)//8), and 3 % more who left.
 
     Only workers without reports are contingent or yet to start. Keys are employee ids, in order of hiring.
     """
@@ -45,7 +45,7 @@ def populate(rng: random.Random, registry: Registry, size: int, today: date) -> 
 
 
 def _department_of(place: int, home: list[Department]) -> Department:
-    """The top is the executive office, the next eight lead a division each, theirs a department each; the rest inherit."""
+    """The first is the executive office, the next eight lead a division each, theirs a department; the rest inherit."""
     if place == 0:
         return EXECUTIVE
     if place <= SPAN:
@@ -92,7 +92,7 @@ def _member(
 
 
 def _mark_future(rng: random.Random, staff: list[Person], first_leaf: int, today: date) -> None:
-    """About 1 % of the staff, always leaves of the tree, have yet to start: one tomorrow, the rest within four weeks."""
+    """About 1 % of the staff, leaves of the tree, have yet to start: one tomorrow, the rest within four weeks."""
     if len(staff) - first_leaf < 5:
         return
     count = max(4, round(len(staff) * 0.01))

@@ -12,7 +12,7 @@ _FIRST_NUMBER = 10_017
 
 
 class Registry:
-    """Issues identifiers of one company. Numbers of some companies have leading zeros, so they are text and never a number."""
+    """Issues identifiers of one company. Employee numbers are text: those of some companies have leading zeros."""
 
     def __init__(self, rng: random.Random, domain: str) -> None:
         self.domain = domain

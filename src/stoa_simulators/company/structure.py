@@ -17,7 +17,7 @@ class Department:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A place of work: IANA time zone, locale as Workday writes it, telephone prefix, and the culture most names come from."""
+    """A place of work: IANA time zone, locale as Workday writes it, telephone prefix, and where most names come from."""
 
     name: str
     time_zone: str

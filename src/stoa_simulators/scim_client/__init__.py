@@ -1,0 +1,21 @@
+"""Identity providers that push people to a SCIM 2.0 server, request for request as their products do."""
+
+from stoa_simulators.scim_client.cycle import CycleReport, Directory, Mode, Progress, run_cycle
+from stoa_simulators.scim_client.dialect import Dialect
+from stoa_simulators.scim_client.entra import Entra
+from stoa_simulators.scim_client.okta import Okta, OktaMode
+from stoa_simulators.scim_client.wire import Refused, ScimWire
+
+__all__ = [
+    "CycleReport",
+    "Dialect",
+    "Directory",
+    "Entra",
+    "Mode",
+    "Okta",
+    "OktaMode",
+    "Progress",
+    "Refused",
+    "ScimWire",
+    "run_cycle",
+]
