@@ -1,0 +1,48 @@
+-- The event log (docs/architecture.md, section 4). entry_no is drawn last in the transaction; first_seq is given afterwards by the sequencer.
+CREATE SEQUENCE entry_no_seq;
+GRANT USAGE ON SEQUENCE entry_no_seq TO stoa_app, stoa_sync;
+
+CREATE TABLE entry (
+  tenant_id uuid NOT NULL,
+  entry_no bigint NOT NULL DEFAULT nextval('entry_no_seq'),
+  at timestamptz NOT NULL,
+  actor text NOT NULL,
+  via text NOT NULL,
+  request_id text,
+  run_id uuid,
+  -- A bulk batch: its events are rendered from change rows ord_from..ord_to of run_id when read.
+  ord_from bigint,
+  ord_to bigint,
+  n integer NOT NULL CHECK (n > 0),
+  salt bytea NOT NULL,
+  digest bytea NOT NULL,
+  first_seq bigint,
+  chain bytea,
+  PRIMARY KEY (tenant_id, entry_no),
+  CHECK ((first_seq IS NULL) = (chain IS NULL)),
+  CHECK ((ord_from IS NULL) = (ord_to IS NULL) AND (ord_from IS NULL OR run_id IS NOT NULL))
+);
+CREATE INDEX entry_unnumbered ON entry (tenant_id, entry_no) WHERE first_seq IS NULL;
+CREATE UNIQUE INDEX entry_seq ON entry (tenant_id, first_seq) WHERE first_seq IS NOT NULL;
+SELECT secure_tenant_table('entry', 'SELECT, INSERT');
+GRANT UPDATE (first_seq, chain) ON entry TO stoa_app, stoa_sync;
+GRANT SELECT (tenant_id, entry_no, first_seq) ON entry TO stoa_platform;
+CREATE POLICY platform_rows ON entry FOR SELECT TO stoa_platform USING (true);
+
+CREATE TABLE event (
+  tenant_id uuid NOT NULL,
+  entry_no bigint NOT NULL,
+  ord integer NOT NULL,
+  type text COLLATE "C" NOT NULL,
+  subject text COLLATE "C" NOT NULL,
+  body jsonb NOT NULL,
+  PRIMARY KEY (tenant_id, entry_no, ord)
+);
+SELECT secure_tenant_table('event', 'SELECT, INSERT');
+
+CREATE TABLE event_head (
+  tenant_id uuid PRIMARY KEY,
+  next_seq bigint NOT NULL DEFAULT 1,
+  chain bytea NOT NULL DEFAULT ''
+);
+SELECT secure_tenant_table('event_head', 'SELECT, INSERT, UPDATE');
