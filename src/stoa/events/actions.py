@@ -1,0 +1,156 @@
+"""Writing the log, and numbering what was written.
+
+Nothing is locked or numbered by a writer. Its entry is inserted last in the transaction, after all row locks are held,
+so for any one row the order of entry_no is the order of the changes. Numbers without gaps are given afterwards, by
+whoever holds the tenant's `event_head` row.
+"""
+
+import secrets
+from collections.abc import Callable
+from functools import partial
+from typing import Final, cast
+
+import msgspec
+
+from stoa.db.transactions import TenantTx
+from stoa.events import metrics
+from stoa.events.model import CHANNEL, Batch, Event
+from stoa.events.rules import Head, Heading, Told, Unnumbered, comparable, entry_digest, number
+from stoa.kernel.ids import RunId
+
+_EVENTS: Final = "events"
+_BATCHES: Final = "events.batches"
+_CLOSED: Final = "events.closed"
+_SALT_BYTES: Final = 16
+NUMBERED_AT_ONCE: Final = 1000
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+_INSERT_ENTRY: Final = """
+INSERT INTO entry (tenant_id, at, actor, via, request_id, run_id, ord_from, ord_to, n, salt, digest)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING entry_no"""
+
+_INSERT_EVENTS: Final = """
+INSERT INTO event (tenant_id, entry_no, ord, type, subject, body)
+SELECT $1, $2, e.ord - 1, e.told->>0, e.told->>1, e.told->2
+FROM jsonb_array_elements($3::jsonb) WITH ORDINALITY AS e(told, ord)"""
+
+_HEAD: Final = "SELECT next_seq, chain FROM event_head WHERE tenant_id = $1 FOR UPDATE"
+
+_UNNUMBERED: Final = """
+SELECT entry_no, n, digest FROM entry WHERE tenant_id = $1 AND first_seq IS NULL ORDER BY entry_no LIMIT $2"""
+
+_NUMBER: Final = """
+UPDATE entry SET first_seq = v.first_seq, chain = v.chain
+FROM unnest($2::bigint[], $3::bigint[], $4::bytea[]) AS v(entry_no, first_seq, chain)
+WHERE entry.tenant_id = $1 AND entry.entry_no = v.entry_no"""
+
+
+def emit(tx: TenantTx, event: Event, *, run_id: RunId | None = None) -> None:
+    """Adds an event to the one entry that this transaction writes at its end. A rolled-back transaction has no events.
+
+    run_id: the run it belongs to. The entry names a run if its events agree on one.
+    """
+    _collect(tx, _EVENTS, (event, run_id))
+
+
+def emit_batch(tx: TenantTx, *, run_id: RunId, ord_from: int, ord_to: int, n: int) -> None:
+    """Adds one entry that stands for the events of `n` changed rows of a run. They are rendered from those rows when
+    read.
+
+    A page of a reader renders the whole batch, so a batch should stay within a few thousand rows.
+    """
+    if n < 1 or ord_from > ord_to:
+        raise ValueError(f"a batch has rows: n={n}, ord {ord_from} to {ord_to}")
+    _collect(tx, _BATCHES, Batch(run_id, ord_from, ord_to, n))
+
+
+def _collect(tx: TenantTx, where: str, what: object) -> None:
+    if tx.memo.get(_CLOSED):
+        raise RuntimeError("an event was emitted after the transaction's entry was written")
+    # A tuple, replaced and never changed: whoever copies the memo can put it back.
+    tx.memo[where] = (*tx.memo.get(where, ()), what)
+    tx.before_commit("events", _write)
+
+
+async def _write(tx: TenantTx) -> None:
+    batches = cast("tuple[Batch, ...]", tx.memo.get(_BATCHES, ()))
+    events = cast("tuple[tuple[Event, RunId | None], ...]", tx.memo.get(_EVENTS, ()))
+    tx.memo[_CLOSED] = True
+    for batch in batches:
+        await _write_entry(tx, batch.n, batch.run_id, batch, ())
+    if events:
+        runs = {run_id for _, run_id in events}
+        await _write_entry(
+            tx, len(events), runs.pop() if len(runs) == 1 else None, None, [event for event, _ in events]
+        )
+    if (batches or events) and (poke := cast("Callable[[str], None] | None", tx.memo.get("poke"))):
+        tx.after_commit(partial(poke, CHANNEL))
+
+
+async def _write_entry(
+    tx: TenantTx, n: int, run_id: RunId | None, batch: Batch | None, events: list[Event] | tuple[()]
+) -> None:
+    origin = tx.origin
+    ord_from, ord_to = (batch.ord_from, batch.ord_to) if batch else (None, None)
+    heading = Heading(tx.now, origin.actor, origin.via, origin.request_id, run_id, ord_from, ord_to, n)
+    told: list[Told] = [(event.type, event.subject, comparable(_encode(event.body))) for event in events]
+    salt = secrets.token_bytes(_SALT_BYTES)
+    entry_no = await tx.fetchval(
+        _INSERT_ENTRY,
+        tx.tenant_id,
+        heading.at,
+        heading.actor,
+        heading.via,
+        heading.request_id,
+        run_id,
+        ord_from,
+        ord_to,
+        n,
+        salt,
+        entry_digest(salt, heading, told),
+    )
+    if events:
+        await tx.execute(
+            _INSERT_EVENTS, tx.tenant_id, entry_no, [(event.type, event.subject, event.body) for event in events]
+        )
+    metrics.WRITTEN.inc(n)
+
+
+async def number_entries(tx: TenantTx, *, limit: int = NUMBERED_AT_ONCE, wait: bool = True) -> int:
+    """Numbers up to `limit` committed entries in order of entry_no, and chains them. Gives how many.
+
+    wait: whether to wait for another sequencer of the same tenant. Without, 0 if there is one at it: a reader that
+        holds locks must not wait for a holder of the head.
+    """
+    head = await _lock_head(tx, wait=wait)
+    if head is None:
+        return 0
+    # A statement of its own: its snapshot is taken after the lock, so it sees all that the holder before us numbered.
+    rows = await tx.fetch(_UNNUMBERED, tx.tenant_id, limit)
+    if not rows:
+        return 0
+    after, numbered = number(head, (Unnumbered(row["entry_no"], row["n"], row["digest"]) for row in rows))
+    await tx.execute(
+        _NUMBER,
+        tx.tenant_id,
+        [entry.entry_no for entry in numbered],
+        [entry.first_seq for entry in numbered],
+        [entry.chain for entry in numbered],
+    )
+    await tx.execute(
+        "UPDATE event_head SET next_seq = $2, chain = $3 WHERE tenant_id = $1",
+        tx.tenant_id,
+        after.next_seq,
+        after.chain,
+    )
+    metrics.NUMBERED.inc(after.next_seq - head.next_seq)
+    return len(numbered)
+
+
+async def _lock_head(tx: TenantTx, *, wait: bool) -> Head | None:
+    sql = _HEAD if wait else f"{_HEAD} SKIP LOCKED"
+    row = await tx.fetchrow(sql, tx.tenant_id)
+    if row is None:
+        await tx.execute("INSERT INTO event_head (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING", tx.tenant_id)
+        row = await tx.fetchrow(sql, tx.tenant_id)
+    return None if row is None else Head(row["next_seq"], row["chain"])
