@@ -18,7 +18,7 @@ _EVERY: Final = 0.2
 
 
 class ProvisionOrder(msgspec.Struct, forbid_unknown_fields=True):
-    """Where to push a company's people, and how. A query on `scim_base_url` is dropped: the provider adds its own flag."""
+    """Where to push a company's people, and how. A query on `scim_base_url` is dropped: each IdP adds its own."""
 
     scim_base_url: str
     token: str

@@ -39,11 +39,13 @@ class _Server(uvicorn.Server):
 async def serve(estate: Estate, *, host: str, port: int, ready_file: Path | None, parent: int | None) -> None:
     """Listen until SIGINT, SIGTERM, or the end of process `parent`. Port 0 is any free port.
 
-    When the port is open `{"base_url", "pid"}` is written to `ready_file` in one step, and the file is removed at the end.
-    Raises OSError when the address cannot be bound.
+    When the port is open `{"base_url", "pid"}` is written to `ready_file` in one step, and the file is removed at the
+    end. Raises OSError when the address cannot be bound.
     """
     listener = _listener(host, port)
-    config = uvicorn.Config(create_app(estate), lifespan="off", log_level="warning", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        create_app(estate), lifespan="off", ws="none", log_level="warning", timeout_graceful_shutdown=2
+    )
     server = _Server(config)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

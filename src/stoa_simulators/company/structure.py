@@ -17,7 +17,7 @@ class Department:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A place of work: IANA time zone, locale as Workday writes it, telephone prefix, and where most names come from."""
+    """A place of work: IANA time zone, locale as Workday writes it, dialling prefix, and where most names are from."""
 
     name: str
     time_zone: str

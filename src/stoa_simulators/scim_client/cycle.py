@@ -1,7 +1,8 @@
 """Provisioning cycles: compare who should have an account with what was last pushed, and send the difference.
 
-A full cycle asks the server about everybody, as after "restart provisioning"; a delta cycle sends only what changed. Only
-active workers are assigned. An object that failed is tried again by the next cycle, for it is only remembered once pushed.
+A full cycle asks the server about everybody, as after "restart provisioning"; a delta cycle sends only what changed.
+Only active workers are assigned. An object that failed is tried again by the next cycle, for it is only remembered
+once pushed.
 """
 
 import asyncio
@@ -50,7 +51,7 @@ class Directory:
 
 @dataclass(slots=True)
 class CycleReport:
-    """Counts of objects, except `requests` (with retries) and `retries`. `stopped` tells that too many failed in a row."""
+    """Counts of objects; `requests` includes `retries`. `stopped` tells that too many failed in a row."""
 
     mode: Mode
     people: int = 0

@@ -1,8 +1,9 @@
 """Entra ID as a SCIM client (learn.microsoft.com: "use SCIM to provision users and groups", "SCIM compatibility").
 
-Two dialects. The default one capitalises operations, writes `active` as text and gives each attribute its own operation. With
-`aadOptscim062020` on the tenant URL operations are lower-case, `active` is a boolean, and single-valued attributes that are
-replaced together travel in one operation without a path, under dotted and URN keys; filtered paths stay apart.
+Two dialects. The default one capitalises operations, writes `active` as text and gives each attribute its own
+operation. With `aadOptscim062020` on the tenant URL operations are lower-case, `active` is a boolean, and
+single-valued attributes that are replaced together travel in one operation without a path, under dotted and URN keys;
+filtered paths stay apart.
 """
 
 import uuid

@@ -1,8 +1,8 @@
 """Okta as a SCIM client (developer.okta.com, SCIM 2.0 protocol reference).
 
-Catalogue (OIN) integrations send PATCH to activate and deactivate, integrations made with the App Integration Wizard (AIW)
-send PUT for everything. An update reads the user first and puts it back with Okta's own attributes laid over it. Users are
-never deleted.
+Catalogue (OIN) integrations send PATCH to activate and deactivate, integrations made with the App Integration Wizard
+(AIW) send PUT for everything. An update reads the user first and puts it back with Okta's own attributes laid over
+it. Users are never deleted.
 """
 
 import base64
@@ -143,7 +143,7 @@ def _attributes(profile: Profile) -> JsonObject:
 
 
 def _enterprise(profile: Profile) -> JsonObject:
-    """The extension. Okta's `managerId` is whatever the profile holds, here the employee number from HR, not a SCIM id."""
+    """The extension. Okta's `managerId` is the profile's own text, here the employee number from HR, not a SCIM id."""
     extension: JsonObject = {
         "employeeNumber": profile.employee_number,
         "costCenter": profile.cost_center,

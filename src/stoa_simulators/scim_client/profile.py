@@ -12,9 +12,10 @@ PATCH_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A person as the identity provider knows them. `subject` says who it is for this provider; `locale` is a BCP 47 tag.
+    """A person as the identity provider knows them. `subject` identifies them; `locale` is a BCP 47 tag.
 
-    `manager` is the manager's employee number, `manager_name` their display name; both are None for the chief executive.
+    `manager` is the manager's employee number, `manager_name` their display name; both are None for the chief
+    executive.
     """
 
     subject: str

@@ -1,4 +1,4 @@
-"""Workday as seen by an integration: one custom report served as a web service (RaaS), and what can go wrong with it."""
+"""Workday as an integration sees it: one custom report as a web service (RaaS), and what can go wrong with it."""
 
 from stoa_simulators.workday.faults import Fault, FaultKind
 from stoa_simulators.workday.report import OWNER, REPORT

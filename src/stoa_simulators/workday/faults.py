@@ -48,7 +48,7 @@ LOGIN_PAGE: Final = (
 
 @dataclass(slots=True)
 class Fault:
-    """A fault that is on: `remaining` requests to go, or None until it is cleared. `seconds` is how long `slow` takes."""
+    """A fault that is on, for `remaining` requests or (None) until cleared. `seconds` is how long `slow` takes."""
 
     kind: FaultKind
     column: str
@@ -122,7 +122,7 @@ def _with_duplicates(rows: list[Row]) -> list[Row]:
 
 
 def _close_cycle(rows: list[Row]) -> None:
-    """The worker with most workers above becomes manager of the one two levels up; alone, somebody manages themselves."""
+    """A worker without reports becomes manager of the one two levels up; somebody alone manages themselves."""
     above = {row["Employee_ID"]: row["Manager_Employee_ID"] for row in rows}
     if not rows:
         return

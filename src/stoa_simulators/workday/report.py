@@ -1,7 +1,7 @@
 """The worker report: its columns, its rows as RaaS sends them, and its three formats.
 
-Every value is text, booleans are "1" and "0", dates have no zone. In JSON and XML an absent value is a missing key; in CSV
-it is an empty cell. There is no paging: an answer is the whole report.
+Every value is text, booleans are "1" and "0", dates have no zone. In JSON and XML an absent value is a missing key;
+in CSV it is an empty cell. There is no paging: an answer is the whole report.
 """
 
 import csv
@@ -42,7 +42,7 @@ CONTENT_TYPES: Final = {
 
 
 def row_of(person: Person) -> Row:
-    """One worker as a report row; absent values are empty. A future hire has `Active_Status` 0 and a hire date to come."""
+    """One worker as a row; absent values are empty. A future hire has `Active_Status` 0 and a hire date to come."""
     return {
         "Employee_ID": person.employee_id,
         "WID": person.wid,
