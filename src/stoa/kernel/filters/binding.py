@@ -58,12 +58,16 @@ Binding: TypeAlias = Mapping[str, Scalar | Exists]
 """Canonical name (`title`, `name.familyName`, `emails`) to its place."""
 
 
-def json_elements(document: str, path: tuple[str, ...], alias: str) -> str:
-    """The `from_sql` of an `Exists` over a jsonb array: `alias.item` is one element; anything but an array has none."""
+def json_elements(document: str, path: tuple[str, ...], alias: str, *, objects: bool) -> str:
+    """The `from_sql` of an `Exists` over a jsonb array: `alias.item` is one element; anything but an array has none.
+
+    `objects` for a complex attribute: other elements are passed over, as `evaluate` does. Without it for a simple one.
+    """
     array = json_member(document, path)
-    return (
-        f"jsonb_array_elements(CASE WHEN jsonb_typeof({array}) = 'array' THEN {array} ELSE '[]' END) AS {alias}(item)"
-    )
+    safe = f"CASE WHEN jsonb_typeof({array}) = 'array' THEN {array} ELSE '[]' END"
+    if objects:
+        safe = f"jsonb_path_query_array({safe}, 'strict $[*] ? (@.type() == \"object\")')"
+    return f"jsonb_array_elements({safe}) AS {alias}(item)"
 
 
 def json_member(document: str, path: tuple[str, ...]) -> str:

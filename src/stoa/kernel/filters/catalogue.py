@@ -72,6 +72,9 @@ class Attribute:
     def __post_init__(self) -> None:
         if (self.type is AttrType.COMPLEX) != bool(self.sub_attributes):
             raise ValueError(f"{self.name}: a complex attribute has sub-attributes, and no other has")
+        if self.cost is Cost.INDEXED and self.type in {AttrType.DECIMAL, AttrType.COMPLEX}:
+            # Comparison of numeric is not leakproof: under row-level security no index answers it.
+            raise ValueError(f"{self.name}: no index answers a {self.type.value} attribute")
         for sub in self.sub_attributes:
             if sub.multi_valued or sub.type is AttrType.COMPLEX:
                 raise ValueError(f"{self.name}.{sub.name}: a sub-attribute is neither complex nor multi-valued")

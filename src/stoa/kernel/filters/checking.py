@@ -163,17 +163,20 @@ def _require_operator(expr: Compare | Present, attribute: Attribute, name: str) 
         )
 
 
-def _narrowed(node: Node) -> bool:
-    """Whether an index finds a superset of the rows: one conjunct suffices, of a disjunction every branch must."""
+def _narrowed(node: Node, *, in_or: bool = False) -> bool:
+    """Whether an index finds a superset of the rows: one conjunct suffices, of a disjunction every branch must.
+
+    A positive EXISTS narrows as a semi-join, and PostgreSQL makes one of it only outside every OR.
+    """
     match node:
         case Test(attribute, _, op, _, negated):
             return not negated and op in _BY_INDEX and attribute.cost is Cost.INDEXED
         case Element(_, inner, negated):
-            return not negated and _narrowed(inner)
+            return not negated and not in_or and _narrowed(inner)
         case AllOf(nodes):
-            return any(_narrowed(inner) for inner in nodes)
+            return any(_narrowed(inner, in_or=in_or) for inner in nodes)
         case AnyOf(nodes):
-            return all(_narrowed(inner) for inner in nodes)
+            return all(_narrowed(inner, in_or=True) for inner in nodes)
         case _:
             assert_never(node)
 
