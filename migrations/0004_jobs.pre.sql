@@ -9,6 +9,8 @@ CREATE TABLE job (
   due_at timestamptz NOT NULL,
   wanted bigint NOT NULL DEFAULT 1,
   seen bigint NOT NULL DEFAULT 0,
+  -- The earliest moment asked for since the claim: when the job comes back after its handler has ended.
+  again_at timestamptz,
   lease_until timestamptz,
   lease_epoch bigint NOT NULL DEFAULT 0,
   attempts integer NOT NULL DEFAULT 0,
@@ -20,7 +22,8 @@ CREATE TABLE job (
 );
 CREATE INDEX job_due ON job (tenant_id, due_at) WHERE dead_at IS NULL;
 SELECT secure_tenant_table('job');
-GRANT SELECT (tenant_id, job_id, kind, key, due_at, wanted, seen, lease_until, lease_epoch, attempts, dead_at) ON job TO stoa_platform;
+GRANT SELECT (tenant_id, job_id, kind, key, due_at, wanted, seen, again_at, lease_until, lease_epoch, attempts, dead_at)
+  ON job TO stoa_platform;
 GRANT UPDATE (seen, lease_until, lease_epoch, attempts) ON job TO stoa_platform;
 CREATE POLICY platform_rows ON job FOR SELECT TO stoa_platform USING (true);
 CREATE POLICY platform_claims ON job FOR UPDATE TO stoa_platform USING (true) WITH CHECK (true);
