@@ -1,7 +1,7 @@
 """A pytest plugin that fails whatever was skipped or expected to fail: a test that does not run proves nothing.
 
-Loaded with `-p tests.no_skips` by `make test`, `make test-all` and `make check`. It changes reports where they are made, so it holds in the workers of
-pytest-xdist, which would not hand a skipped module on.
+Loaded with `-p tests.no_skips` by the make targets. It changes reports where they are made, so it holds in the workers
+of pytest-xdist too, which would not hand a skipped module on.
 """
 
 from collections.abc import Generator
