@@ -35,7 +35,7 @@ UPDATE schedule SET paused_reason = coalesce(paused_reason, $4) WHERE tenant_id 
 
 _TENANTS_DUE: Final = """
 SELECT DISTINCT s.tenant_id FROM schedule s LEFT JOIN tenant c ON c.tenant_id = s.tenant_id
-WHERE s.paused_reason IS NULL AND s.next_at <= $1 + coalesce(c.clock_offset, '0') LIMIT 1000"""
+WHERE s.paused_reason IS NULL AND s.next_at <= $1::timestamptz + coalesce(c.clock_offset, '0') LIMIT 1000"""
 
 
 def _schedule(row: Row) -> Schedule:
