@@ -12,7 +12,7 @@ from typing import Final
 from cyclopts import App
 
 from stoa_simulators.estate import build_estate
-from stoa_simulators.server import serve
+from stoa_simulators.server import fastest_loop, serve
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -60,7 +60,8 @@ def run(
     except ValueError as error:
         sys.exit(f"stoa-simulators: {error}")
     try:
-        asyncio.run(serve(estate, host=host, port=port, ready_file=ready_file, parent=parent))
+        with asyncio.Runner(loop_factory=fastest_loop()) as runner:
+            runner.run(serve(estate, host=host, port=port, ready_file=ready_file, parent=parent))
     except OSError as error:
         sys.exit(f"stoa-simulators: cannot listen on {host} port {port}: {error.strerror}")
 

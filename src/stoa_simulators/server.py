@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import uuid
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +25,11 @@ def create_app(estate: Estate) -> Starlette:
     """The report servers of all companies, and the control interface."""
     services = {slug: tenancy.report for slug, tenancy in estate.items()}
     return Starlette(routes=[*workday_routes(services), *control_routes(estate)])
+
+
+def fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes the event loop: uvloop where it is installed."""
+    return uvicorn.Config(app="").get_loop_factory()
 
 
 class _Server(uvicorn.Server):
