@@ -19,7 +19,7 @@ _ADVICE: Final[Mapping[int, str]] = {
     404: "Look for a slip in the address, or begin at the start page.",
     405: "Open the page from a link or a button, not from a saved address.",
     429: "Wait a minute, then try again.",
-    500: "The fault is ours, and it has been logged. Whoever runs this server finds it by the reference below.",
+    500: "The fault is ours, and it has been logged.",
     503: "The server is starting or stopping. Try again in a minute.",
 }
 _TITLES: Final[Mapping[int, str]] = {status.value: status.phrase for status in HTTPStatus}
