@@ -46,3 +46,22 @@ CREATE TABLE event_head (
   chain bytea NOT NULL DEFAULT ''
 );
 SELECT secure_tenant_table('event_head', 'SELECT, INSERT, UPDATE');
+
+-- One round trip for an entry and its events. Draws entry_no, so it is called last in a transaction. Runs as its caller, under row-level security.
+-- told: [[type, subject, body], ...], or NULL for a bulk entry.
+CREATE FUNCTION write_entry(
+  of_tenant uuid, at timestamptz, actor text, via text, request_id text, run_id uuid, ord_from bigint, ord_to bigint,
+  n integer, salt bytea, digest bytea, told jsonb
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  no bigint := nextval('entry_no_seq');
+BEGIN
+  INSERT INTO entry (tenant_id, entry_no, at, actor, via, request_id, run_id, ord_from, ord_to, n, salt, digest)
+  VALUES (of_tenant, no, at, actor, via, request_id, run_id, ord_from, ord_to, n, salt, digest);
+  IF told IS NOT NULL THEN
+    INSERT INTO event (tenant_id, entry_no, ord, type, subject, body)
+    SELECT of_tenant, no, t.ord - 1, t.one->>0, t.one->>1, t.one->2 FROM jsonb_array_elements(told) WITH ORDINALITY AS t(one, ord);
+  END IF;
+END $$;
+REVOKE ALL ON FUNCTION write_entry FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION write_entry TO stoa_app, stoa_sync;

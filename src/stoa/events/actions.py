@@ -25,15 +25,7 @@ _SALT_BYTES: Final = 16
 NUMBERED_AT_ONCE: Final = 1000
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
-_INSERT_ENTRY: Final = """
-INSERT INTO entry (tenant_id, at, actor, via, request_id, run_id, ord_from, ord_to, n, salt, digest)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING entry_no"""
-
-_INSERT_EVENTS: Final = """
-INSERT INTO event (tenant_id, entry_no, ord, type, subject, body)
-SELECT $1, $2, e.ord - 1, e.told->>0, e.told->>1, e.told->2
-FROM jsonb_array_elements($3::jsonb) WITH ORDINALITY AS e(told, ord)"""
-
+_WRITE: Final = "SELECT write_entry($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 _HEAD: Final = "SELECT next_seq, chain FROM event_head WHERE tenant_id = $1 FOR UPDATE"
 
 _UNNUMBERED: Final = """
@@ -95,8 +87,8 @@ async def _write_entry(
     heading = Heading(tx.now, origin.actor, origin.via, origin.request_id, run_id, ord_from, ord_to, n)
     told: list[Told] = [(event.type, event.subject, comparable(_encode(event.body))) for event in events]
     salt = secrets.token_bytes(_SALT_BYTES)
-    entry_no = await tx.fetchval(
-        _INSERT_ENTRY,
+    await tx.execute(
+        _WRITE,
         tx.tenant_id,
         heading.at,
         heading.actor,
@@ -108,11 +100,8 @@ async def _write_entry(
         n,
         salt,
         entry_digest(salt, heading, told),
+        [(event.type, event.subject, event.body) for event in events] or None,
     )
-    if events:
-        await tx.execute(
-            _INSERT_EVENTS, tx.tenant_id, entry_no, [(event.type, event.subject, event.body) for event in events]
-        )
     metrics.WRITTEN.inc(n)
 
 

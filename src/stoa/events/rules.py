@@ -25,6 +25,7 @@ def _number(text: str) -> int | float:
     return int(exact) if exact == exact.to_integral_value() else float(exact)
 
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 _decode = msgspec.json.Decoder(float_hook=_number).decode
 
 
@@ -59,8 +60,7 @@ def entry_digest(salt: bytes, heading: Heading, events: Sequence[Told]) -> bytes
         "run": None if heading.run_id is None else str(heading.run_id),
         "via": heading.via,
     }
-    canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return sha256(salt + canonical.encode()).digest()
+    return sha256(salt + _canonical(said).encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
