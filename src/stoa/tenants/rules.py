@@ -65,9 +65,14 @@ def checked_email(text: str) -> str:
     Raises:
         BadInput: it is not.
     """
-    if not _ADDRESS.fullmatch(text) or not text.isprintable() or len(text) > 320:
+    if not is_email(text):
         raise BadInput(f"{_quoted(text)} is not an e-mail address.", hint="Write it as name@example.com.")
     return text
+
+
+def is_email(text: str) -> bool:
+    """Whether `text` is one plain e-mail address: no display name, no list, no quoting, no control characters."""
+    return _ADDRESS.fullmatch(text) is not None and text.isprintable() and len(text) <= 320
 
 
 def checked_domain(text: str) -> str:
