@@ -4,17 +4,16 @@
 machine_root=""
 [ "$(id -u)" = 0 ] || machine_root="sudo "
 
-# python_minor EXECUTABLE: prints "3.12" when it is CPython 3.11 to 3.14.
-python_minor() {
-  "$1" -I -c 'import sys
+# python_facts EXECUTABLE: for CPython 3.11 to 3.14 prints "3.12 yes /usr/bin/python3.12"; "no" when it cannot make virtual environments:
+# Debian ships Python without ensurepip, and then `python -m venv` fails half way.
+python_facts() {
+  "$1" -I -c '
+import sys
+from importlib.util import find_spec
 v = sys.version_info
 if sys.implementation.name == "cpython" and (3, 11) <= v[:2] <= (3, 14):
-    print("%d.%d" % v[:2])' 2>/dev/null
-}
-
-# Debian ships Python without ensurepip, and then `python -m venv` fails half way.
-python_makes_venvs() {
-  "$1" -I -c 'import ensurepip, venv, pyexpat, ssl' >/dev/null 2>&1
+    able = all(find_spec(name) for name in ("ensurepip", "venv", "pyexpat", "ssl"))
+    print("%d.%d" % v[:2], "yes" if able else "no", sys.executable)' 2>/dev/null
 }
 
 find_python() {
@@ -22,13 +21,15 @@ find_python() {
   python_without_venv=""
   for candidate in python3.14 python3.13 python3.12 python3.11 python3 python; do
     command -v "$candidate" >/dev/null 2>&1 || continue
-    minor=$(python_minor "$candidate")
-    [ -n "$minor" ] || continue
-    if python_makes_venvs "$candidate"; then
-      PYTHON=$(command -v "$candidate")
-      return 0
-    fi
-    [ -n "$python_without_venv" ] || python_without_venv=$minor
+    # A name on the path may be a shim that fails when the version behind it is not installed.
+    facts=$(python_facts "$candidate") || continue
+    case "$facts" in
+      *" yes "*)
+        PYTHON=${facts#* yes }
+        return 0
+        ;;
+      *" no "*) [ -n "$python_without_venv" ] || python_without_venv=${facts%% *} ;;
+    esac
   done
 }
 

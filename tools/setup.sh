@@ -16,9 +16,48 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd "$root"
 venv=$root/.venv
 built=src/stoa/web/assets/built
-quiet_log=$venv/setup.log
+log=$(mktemp)
+child=""
+trap 'rm -f "$log"' EXIT
+# A child in the background does not hear Ctrl-C; it is ended by hand.
+trap 'kill $child 2>/dev/null; exit 130' INT TERM
 
 say() { printf '%s\n' "$*"; }
+
+# draw LABEL DONE TOTAL SECONDS: one line that overwrites itself.
+draw() {
+  [ "$2" -le "$3" ] || set -- "$1" "$3" "$3" "$4"
+  filled=$(printf '%*s' $((24 * $2 / $3)) '' | tr ' ' '#')
+  printf '\r%-22s [%-24s] %3d s ' "$1" "$filled" "$4"
+}
+
+# shown LABEL TOTAL PATTERN COMMAND...: runs a command; on a terminal a bar counts the lines of its output that match. What it said is shown
+# when it fails, and only then: pip warns of much that is none of the reader's business.
+shown() {
+  label=$1 total=$2 pattern=$3
+  shift 3
+  began=$(date +%s)
+  "$@" >"$log" 2>&1 </dev/null &
+  child=$!
+  if [ -t 1 ]; then
+    while kill -0 "$child" 2>/dev/null; do
+      draw "$label" "$(grep -cE "$pattern" "$log" || :)" "$total" $(($(date +%s) - began))
+      sleep 0.3 2>/dev/null || sleep 1
+    done
+  else
+    say "$label"
+  fi
+  status=0
+  wait "$child" || status=$?
+  child=""
+  if [ "$status" = 0 ]; then
+    [ ! -t 1 ] || { draw "$label" "$total" "$total" $(($(date +%s) - began)); echo; }
+  else
+    [ ! -t 1 ] || echo
+    cat "$log" >&2
+  fi
+  return "$status"
+}
 
 digest() {
   if command -v sha256sum >/dev/null 2>&1; then sha256sum; else shasum -a 256; fi | cut -d ' ' -f 1
@@ -64,43 +103,42 @@ venv_is_usable() {
   [ -x "$venv/bin/python" ] && [ "$("$venv/bin/python" -c 'import sys; print(sys.prefix)' 2>/dev/null)" = "$venv" ]
 }
 
+# What either installer is given; node.lock only where the machine has no Node of its own.
+locks() {
+  printf '%s\n' "-r requirements/$level.lock"
+  [ -n "$NODE" ] || printf '%s\n' "-r requirements/node.lock"
+}
+
 with_uv() {
   # uv does not read pip's configuration: where only pip can reach packages this fails, and pip takes over.
   if ! venv_is_usable; then
     rm -rf "$venv"
-    if [ -n "$PYTHON" ]; then
-      "$UV" venv --quiet --python "$PYTHON" "$venv" || return 1
-    else
-      "$UV" venv --quiet --python '>=3.11,<3.15' "$venv" || return 1
-    fi
+    "$UV" venv --quiet --python "${PYTHON:->=3.11,<3.15}" "$venv" || return 1
   fi
-  "$UV" pip install --quiet --python "$venv/bin/python" --require-hashes -r "requirements/$level.lock" || return 1
-  if [ -z "$NODE" ]; then
-    "$UV" pip install --quiet --python "$venv/bin/python" --require-hashes -r requirements/node.lock || return 1
-  fi
-  "$UV" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation --editable . || return 1
+  # shellcheck disable=SC2046 # words are wanted
+  shown "Packages (uv)" 1 '^Installed' "$UV" pip install --python "$venv/bin/python" --require-hashes $(locks) || return 1
+  shown "Stoa itself" 1 '^Installed' "$UV" pip install --python "$venv/bin/python" --no-deps --no-build-isolation --editable .
 }
 
 with_pip() {
   if ! venv_is_usable || ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
     rm -rf "$venv"
-    "$PYTHON" -m venv "$venv"
+    "$PYTHON" -m venv "$venv" || return 1
   fi
-  pip="$venv/bin/python -m pip --quiet --disable-pip-version-check"
-  $pip install --require-hashes -r "requirements/$level.lock"
-  if [ -z "$NODE" ]; then
-    $pip install --require-hashes -r requirements/node.lock
-  fi
-  $pip install --no-deps --no-build-isolation --editable .
+  packages=$(cat requirements/"$level".lock requirements/node.lock | grep -c '^[a-z].*==')
+  # shellcheck disable=SC2046 # words are wanted
+  shown "Packages" "$packages" '^(Collecting|Requirement already)' \
+    "$venv/bin/python" -m pip --disable-pip-version-check install --require-hashes $(locks) || return 1
+  shown "Stoa itself" 3 '^(Obtaining|Building|Successfully)' \
+    "$venv/bin/python" -m pip --disable-pip-version-check install --no-deps --no-build-isolation --editable .
 }
 
 make_environment() {
-  say "Installing the packages of requirements/$level.lock into .venv"
   rm -f "$venv"/stamp-*
   if [ -n "$UV" ] && with_uv; then
     :
   elif [ -n "$PYTHON" ]; then
-    with_pip
+    with_pip || return 1
   else
     say "uv could not install the packages, and there is no Python with which to try pip." >&2
     return 1
@@ -109,7 +147,6 @@ make_environment() {
 }
 
 make_assets() {
-  say "Building the assets"
   if [ -z "$NODE" ]; then
     PATH="$venv/bin:$PATH"
     export PATH
@@ -124,12 +161,11 @@ make_assets() {
   omit=""
   [ "$level" != run ] || omit="--omit=dev"
   # shellcheck disable=SC2086 # empty means no argument
-  "$NPM" ci --ignore-scripts --no-audit --no-fund --loglevel=error $omit >"$quiet_log" 2>&1 || {
-    cat "$quiet_log" >&2
+  shown "Assets" 1 '^added' "$NPM" ci --ignore-scripts --no-audit --no-fund $omit || {
     say "npm could not fetch the assets (see above)." >&2
     return 1
   }
-  "$NODE" tools/build-assets.mjs
+  "$NODE" tools/build-assets.mjs || return 1
   assets_stamp >"$built/.stamp"
 }
 
@@ -139,6 +175,10 @@ if environment_is_ready && assets_are_ready; then
   exit 0
 fi
 look_at_machine
-environment_is_ready || make_environment
-assets_are_ready || make_assets
+if ! environment_is_ready; then
+  make_environment || exit 1
+fi
+if ! assets_are_ready; then
+  make_assets || exit 1
+fi
 say "Ready: .venv/bin/stoa"
