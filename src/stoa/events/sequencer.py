@@ -56,7 +56,12 @@ class Sequencer:
             async with turn, self._database.tenant(tenant_id, _ORIGIN) as tx:
                 return await number_entries(tx, limit=self._batch)
 
-        return sum(await asyncio.gather(*map(number_one, tenants)))
+        counts = await asyncio.gather(*map(number_one, tenants), return_exceptions=True)
+        # Every tenant had its turn before one tenant's trouble is told.
+        for count in counts:
+            if isinstance(count, BaseException):
+                raise count
+        return sum(count for count in counts if isinstance(count, int))
 
     async def _round(self) -> int:
         try:
