@@ -30,7 +30,8 @@ WITH RECURSIVE tenants AS (
   SELECT d.tenant_id, d.job_id, d.lease_until FROM tenants t CROSS JOIN LATERAL (
     SELECT j.tenant_id, j.job_id, j.lease_until FROM job j
     WHERE j.tenant_id = t.tenant_id AND j.dead_at IS NULL AND j.kind = ANY($3::text[])
-      AND j.due_at <= $4::timestamptz + coalesce((SELECT c.clock_offset FROM tenant c WHERE c.tenant_id = t.tenant_id), '0')
+      AND j.due_at <= $4::timestamptz + coalesce(
+        (SELECT c.clock_offset FROM tenant c WHERE c.tenant_id = t.tenant_id), '0')
       AND (j.lease_until IS NULL OR j.lease_until <= $4)
     ORDER BY j.due_at
     LIMIT greatest(0, least($5::bigint, $6::bigint - coalesce((
