@@ -59,7 +59,9 @@ def server_account(cluster: Path) -> Account:
 
 
 def can_reach(account: Account, folder: Path) -> bool:
-    """Whether the permission bits let the account walk to `folder` and read it."""
+    """Whether the account may walk to `folder`: asked of the system for one's own account, read off the modes for another."""
+    if not account.switched:
+        return os.access(folder, os.X_OK, effective_ids=os.access in os.supports_effective_ids)
     resolved = folder.resolve()
     return all(_allows(account, place) for place in (resolved, *resolved.parents))
 
