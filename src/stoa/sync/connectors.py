@@ -132,8 +132,8 @@ def _validated(model: type[C], given: Mapping[str, Any]) -> C:
             for found in error.errors(include_url=False, include_input=False, include_context=False)
         ]
     told = "; ".join(f"{error['field']}: {error['detail']}" for error in errors)
-    raise BadInput(f"The settings cannot be used: {told}", hint="Correct these fields.", errors=errors)
+    raise BadInput(f"The settings cannot be used: {told}.", hint="Correct these fields.", errors=errors)
 
 
 def _plain(message: str) -> str:
-    return message.removeprefix("Value error, ").rstrip(".") + "."
+    return message.removeprefix("Value error, ").rstrip(".")

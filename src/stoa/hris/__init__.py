@@ -1,0 +1,1 @@
+"""Phase 2: where people come from. One folder for each system."""
