@@ -1,0 +1,1 @@
+"""What needs a person's attention: once for each cause, with an owner, and told by mail."""
