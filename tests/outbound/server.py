@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +105,13 @@ async def _read(reader: asyncio.StreamReader) -> Seen | None:
     headers = {name.lower(): value.strip() for name, value in (line.split(":", 1) for line in lines)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     return Seen(method, target, headers, body)
+
+
+def allowing(served: Served) -> frozenset[str]:
+    """The exemption of one server."""
+    return frozenset({served.pair})
+
+
+def files_in(folder: Path) -> list[str]:
+    """The names of what is in a folder."""
+    return sorted(file.name for file in folder.iterdir())
