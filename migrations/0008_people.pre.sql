@@ -99,6 +99,11 @@ CREATE UNIQUE INDEX source_record_user_name ON source_record (tenant_id, source_
   WHERE user_name_key IS NOT NULL AND present;
 CREATE UNIQUE INDEX source_record_scim_external_id ON source_record (tenant_id, source_id, scim_external_id)
   WHERE scim_external_id IS NOT NULL AND present;
+-- Records that left, for whoever comes back under the same name.
+CREATE INDEX source_record_gone_user_name ON source_record (tenant_id, source_id, user_name_key)
+  WHERE user_name_key IS NOT NULL AND NOT present;
+CREATE INDEX source_record_gone_scim_external_id ON source_record (tenant_id, source_id, scim_external_id)
+  WHERE scim_external_id IS NOT NULL AND NOT present;
 CREATE INDEX source_record_email ON source_record (tenant_id, source_id, email_key) WHERE email_key IS NOT NULL;
 SELECT secure_tenant_table('source_record');
 
@@ -201,12 +206,13 @@ CREATE TABLE stage.person_record (
   email_key text COLLATE "C",
   employee_id_key text COLLATE "C",
   display_name_key text COLLATE "C",
-  email_proven boolean NOT NULL DEFAULT false,
-  -- Filled by the plan.
-  resource_id uuid NOT NULL,
+  -- The resolver's word on a new record; for one that is known, resource_id and person_id are not set and action is 'update'.
+  resource_id uuid,
   person_id uuid,
-  action text,
-  reason text,
+  action text NOT NULL,
+  reason text NOT NULL,
+  -- How many managers stand above it in the same delta: managers are applied before their reports.
+  depth integer NOT NULL,
   PRIMARY KEY (tenant_id, run_id, external_id)
 );
 -- External ids whose record left the report.

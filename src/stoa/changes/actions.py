@@ -1,0 +1,91 @@
+"""Asking for runs and deciding on them. The work itself is done by the worker, one lease per source, so that a source has one writer at a time."""
+
+from stoa.alerts.actions import resolve_alerts
+from stoa.changes import queries
+from stoa.changes.model import NewRun, Run, RunKind, RunState, WrongState
+from stoa.changes.rules import FINISHED
+from stoa.db.transactions import TenantTx
+from stoa.jobs.actions import enqueue
+from stoa.kernel.ids import RunId, SourceId
+
+# The job that works off every open run of one source; its key is the source's id.
+SOURCE_JOB = "changes.source"
+HELD_ALERT = "run_held"
+FAILED_ALERT = "run_failed"
+
+
+async def wake_source(tx: TenantTx, source_id: SourceId) -> None:
+    """Has the worker look at the open runs of a source. A wake-up during the work is not lost."""
+    await enqueue(tx, SOURCE_JOB, str(source_id))
+
+
+async def queue_run(tx: TenantTx, new: NewRun) -> Run:
+    """Queues a run and wakes the worker."""
+    run = await queries.insert_run(tx, new)
+    await wake_source(tx, new.source_id)
+    return run
+
+
+async def approve(tx: TenantTx, run_id: RunId) -> Run:
+    """Lets a held or planned run be applied as it was planned.
+
+    Raises WrongState when it is in neither state. When the source's records changed since the plan was made, the run becomes stale instead.
+    """
+    run = await queries.run_by_id(tx, run_id, lock=True)
+    if run.state not in {RunState.HELD, RunState.PLANNED}:
+        raise WrongState(
+            f"The run {run_id} is {run.state}; only a held or planned run can be approved.", hint=_what_now(run)
+        )
+    approved = await queries.enter(
+        tx, run, RunState.APPROVED, decided_at=tx.now, decided_by=tx.origin.actor, plan_only=False
+    )
+    await resolve_alerts(tx, HELD_ALERT, str(run.source_id))
+    await wake_source(tx, run.source_id)
+    return approved
+
+
+async def reject(tx: TenantTx, run_id: RunId) -> Run:
+    """Ends a held, planned or queued run without applying anything of it. Raises WrongState when it is past that."""
+    run = await queries.run_by_id(tx, run_id, lock=True)
+    if run.state not in {RunState.HELD, RunState.PLANNED, RunState.QUEUED, RunState.APPROVED}:
+        raise WrongState(f"The run {run_id} is {run.state}; it can no longer be rejected.", hint=_what_now(run))
+    rejected = await queries.enter(
+        tx, run, RunState.REJECTED, decided_at=tx.now, decided_by=tx.origin.actor, finished_at=tx.now
+    )
+    await resolve_alerts(tx, HELD_ALERT, str(run.source_id))
+    return rejected
+
+
+async def queue_rollback(tx: TenantTx, run_id: RunId, *, plan_only: bool = False) -> Run:
+    """Queues the run that undoes an applied one. Raises WrongState when there is nothing to undo, or a rollback of it is under way."""
+    of_run = await queries.run_by_id(tx, run_id, lock=True)
+    undoable = of_run.state is RunState.APPLIED or of_run.kind is RunKind.SCIM_WINDOW
+    if not undoable:
+        raise WrongState(
+            f"The run {run_id} is {of_run.state}; only an applied run can be rolled back.", hint=_what_now(of_run)
+        )
+    open_one = await _open_rollback(tx, run_id)
+    if open_one is not None:
+        raise WrongState(
+            f"A rollback of the run {run_id} exists already: {open_one.run_id}, which is {open_one.state}.",
+            hint="Approve or reject that one first.",
+        )
+    new = NewRun(
+        RunKind.ROLLBACK, of_run.target, of_run.source_id, of_run.connection_id, of_run=run_id, plan_only=plan_only
+    )
+    return await queue_run(tx, new)
+
+
+async def _open_rollback(tx: TenantTx, of_run: RunId) -> Run | None:
+    run_id = await tx.fetchval(
+        """SELECT run_id FROM run WHERE tenant_id = $1 AND of_run = $2 AND kind = 'rollback'
+        AND state NOT IN ('rejected', 'errored', 'stale', 'undone')""",
+        tx.tenant_id, of_run,
+    )  # fmt: skip
+    return None if run_id is None else await queries.run_by_id(tx, run_id)
+
+
+def _what_now(run: Run) -> str:
+    if run.state in FINISHED:
+        return "It is finished; `stoa sync show` tells what it did."
+    return "Wait until the worker has come to it, then look again."

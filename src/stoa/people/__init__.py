@@ -1,0 +1,1 @@
+"""The canonical person: source records, the one resolver, field authority, effective values."""

@@ -1,0 +1,243 @@
+"""One record at a time, as SCIM and the console change people: resolve, write, journal, settle, emit, in the caller's transaction.
+
+`bulk` does the same for many at once; a property test holds the two together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import asyncpg
+
+from stoa.changes.model import Action
+from stoa.db.transactions import TenantTx
+from stoa.kernel.ids import PersonId, ResourceId, SourceId, new_id
+from stoa.people import journal, queries
+from stoa.people.columns import RECORD_COLUMNS, RECORD_VALUES
+from stoa.people.dates import replace_due_changes, tenant_today
+from stoa.people.fields import KEYED, key_of, to_json
+from stoa.people.identity_locks import lock_identifiers
+from stoa.people.model import Asserted, Changed, Provisioned, Record, Refused, Unchanged
+from stoa.people.recompute import insert_person, settle
+from stoa.people.rules import CreateNew, Linked, LinkTo, Refuse, describe, in_force, resolve
+
+
+async def provision(tx: TenantTx, source_id: SourceId, asserted: Asserted) -> Provisioned | Refused:
+    """Makes a record of a source (SCIM's POST), of a new person or of one whom the resolver recognises.
+
+    A record that the source has already, but which is inactive or gone, is revived under its old id (features SC4). A name that is in use is refused.
+    """
+    user_name = asserted.values.get("user_name")
+    named = await queries.records_named(tx, source_id, key_of(user_name), asserted.scim_external_id)
+    if named:
+        taken = _taken(named, asserted)
+        if taken is not None:
+            return taken
+        revived = await assert_record(tx, named[0], asserted)
+        if isinstance(revived, Refused):
+            return revived
+        return Provisioned(revived.record, "same_name_in_source", revived=True)
+    verdict = await _verdict(tx, source_id, asserted)
+    if isinstance(verdict, Refuse):
+        return await _refused(tx, source_id, asserted, verdict)
+    made = await _make(tx, source_id, asserted, verdict)
+    if made is not None:
+        return made
+    # Another request of the same moment was first; nothing was written here.
+    named = await queries.records_named(tx, source_id, key_of(user_name), asserted.scim_external_id)
+    return _taken(named, asserted) or Refused("user_name_taken", "Another request has just made a user of this name.")
+
+
+def _taken(named: list[Record], asserted: Asserted) -> Refused | None:
+    """Refuses a name that an active record bears, or names that belong to two different records."""
+    present = [record for record in named if record.present]
+    people = tuple({record.person_id for record in present or named})
+    if len(present) > 1:
+        return Refused("ambiguous_name", "The user name belongs to one user and the external id to another.", people)
+    if present and present[0].asserted_active:
+        by_name = key_of(present[0].values.get("user_name")) == key_of(asserted.values.get("user_name"))
+        what = "user name" if by_name else "external id"
+        return Refused(f"{what.replace(' ', '_')}_taken", f"An active user with this {what} exists already.", people)
+    return None
+
+
+async def _verdict(tx: TenantTx, source_id: SourceId, asserted: Asserted) -> LinkTo | CreateNew | Refuse:
+    employee_id_key, email_key = key_of(asserted.values.get("employee_id")), key_of(asserted.values.get("email"))
+    if employee_id_key is None and email_key is None:
+        return CreateNew()
+    await lock_identifiers(tx, employee_id_key, email_key)
+    found = await queries.candidates(tx, source_id, employee_id_key, email_key)
+    if not found:
+        return CreateNew()
+    return resolve(employee_id_key, email_key, await queries.email_is_proven(tx, email_key), found)
+
+
+async def _refused(tx: TenantTx, source_id: SourceId, asserted: Asserted, refusal: Refuse) -> Refused:
+    subject = asserted.scim_external_id or str(
+        asserted.values.get("user_name") or asserted.values.get("employee_id") or ""
+    )
+    await tx.execute(
+        """INSERT INTO decision (tenant_id, decision_id, at, source_id, subject, outcome, rule, detail, candidates)
+        VALUES ($1, $2, $3, $4, $5, 'refused', $6, $7, $8)""",
+        tx.tenant_id, new_id(), tx.now, source_id, subject, refusal.rule, refusal.detail, list(refusal.candidates),
+    )  # fmt: skip
+    return Refused(refusal.rule, refusal.detail, refusal.candidates)
+
+
+async def _make(
+    tx: TenantTx, source_id: SourceId, asserted: Asserted, verdict: LinkTo | CreateNew
+) -> Provisioned | None:
+    fresh = new_id()
+    resource_id, external_id = ResourceId(fresh), str(fresh)
+    person_id = verdict.person_id if isinstance(verdict, LinkTo) else PersonId(fresh)
+    columns = await _columns(tx, asserted)
+    run_id = journal.window_of(tx, source_id)
+    # The record comes before its person (the foreign key waits for the commit): where the name is taken, nothing else has been written.
+    if not await _insert_record(tx, (source_id, external_id, resource_id, person_id, run_id), columns):
+        return None
+    if isinstance(verdict, LinkTo):
+        await settle(tx, person_id)
+    else:
+        manager = await _manager(tx, source_id, columns["manager_ref"], person_id)
+        first = Linked(resource_id, source_id, True, columns["active"], {n: columns[n] for n in RECORD_VALUES}, manager)
+        await insert_person(tx, person_id, run_id, first)
+    if columns["hire_date"] or columns["termination_date"]:
+        await replace_due_changes(tx, source_id, external_id, asserted.active, columns)
+    action = Action.LINK if isinstance(verdict, LinkTo) else Action.CREATE
+    after = {name: to_json(value) for name, value in columns.items() if value is not None and name != "raw"}
+    if asserted.raw is not None:
+        after["raw"] = dict(asserted.raw)
+    await journal.write(
+        tx, journal.Entry(action, verdict.rule, external_id, source_id, resource_id, person_id, None, after)
+    )
+    record = Record(
+        source_id, external_id, resource_id, person_id, True, asserted.active, columns["active"], {n: columns[n] for n in RECORD_VALUES},
+        asserted.scim_external_id, asserted.raw, 1, tx.now, tx.now,
+    )  # fmt: skip
+    return Provisioned(record, verdict.rule, revived=False)
+
+
+async def _insert_record(tx: TenantTx, ids: tuple[object, ...], columns: Mapping[str, Any]) -> bool:
+    names = ", ".join(columns)
+    marks = ", ".join(f"${i}" for i in range(8, 8 + len(columns)))
+    made = await tx.execute(
+        f"""INSERT INTO source_record (tenant_id, source_id, external_id, resource_id, person_id, last_run, created_at, updated_at, {names})
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $7, {marks}) ON CONFLICT DO NOTHING""",
+        tx.tenant_id, *ids, tx.now, *columns.values(),
+    )  # fmt: skip
+    return made == 1
+
+
+async def _manager(tx: TenantTx, source_id: SourceId, manager_ref: str | None, person_id: PersonId) -> PersonId | None:
+    if manager_ref is None:
+        return None
+    found: PersonId | None = await tx.fetchval(
+        "SELECT person_id FROM source_record WHERE tenant_id = $1 AND source_id = $2 AND external_id = $3",
+        tx.tenant_id,
+        source_id,
+        manager_ref,
+    )
+    return None if found == person_id else found
+
+
+async def _columns(tx: TenantTx, asserted: Asserted) -> dict[str, Any]:
+    """The record's columns, as `asserted` would have them today."""
+    values: dict[str, Any] = {name: asserted.values.get(name) for name in RECORD_VALUES}
+    columns: dict[str, Any] = {
+        "present": True,
+        "asserted_active": asserted.active,
+        "active": in_force(asserted.active, values, await tenant_today(tx, values)),
+        **values,
+        **{f"{name}_key": key_of(values[name]) for name in KEYED},
+        "scim_external_id": asserted.scim_external_id,
+        "raw": asserted.raw,
+        "row_hash": 0,
+    }
+    return {name: columns[name] for name in RECORD_COLUMNS}
+
+
+async def assert_record(tx: TenantTx, record: Record, asserted: Asserted) -> Changed | Unchanged | Refused:
+    """Has a record, locked by the caller, say what `asserted` says (SCIM's PUT and PATCH). Nothing is written when it says so already."""
+    wanted = await _columns(tx, asserted)
+    return await _change(tx, record, wanted, None)
+
+
+async def remove_record(tx: TenantTx, record: Record) -> Changed | Unchanged:
+    """Takes a record, locked by the caller, out of its source (SCIM's DELETE). History stays, and a later POST revives it under its id."""
+    gone = {**_standing(record), "present": False, "asserted_active": False, "active": False}
+    changed = await _change(tx, record, gone, (Action.DEACTIVATE, "deleted_in_source"))
+    assert not isinstance(changed, Refused)
+    return changed
+
+
+def _standing(record: Record) -> dict[str, Any]:
+    standing: dict[str, Any] = {
+        "present": record.present,
+        "asserted_active": record.asserted_active,
+        "active": record.active,
+        **record.values,
+        **{f"{name}_key": key_of(record.values[name]) for name in KEYED},
+        "scim_external_id": record.scim_external_id,
+        "raw": record.raw,
+    }
+    return standing
+
+
+async def _change(
+    tx: TenantTx, record: Record, wanted: Mapping[str, Any], named: tuple[Action, str] | None
+) -> Changed | Unchanged | Refused:
+    standing = _standing(record)
+    changed = {name: value for name, value in wanted.items() if name in standing and value != standing[name]}
+    if not changed:
+        return Unchanged(record)
+    action, reason = named or describe(record.active, bool(wanted["active"]), changed)
+    refused = await _update_record(tx, record, changed)
+    if refused is not None:
+        return refused
+    dated = any(values.get(name) for values in (wanted, standing) for name in ("hire_date", "termination_date"))
+    if dated and changed.keys() & {"asserted_active", "hire_date", "termination_date"}:
+        await replace_due_changes(tx, record.source_id, record.external_id, bool(wanted["asserted_active"]), wanted)
+    before = {name: to_json(standing[name]) for name in changed}
+    after = {name: to_json(value) for name, value in changed.items()}
+    entry = journal.Entry(
+        action, reason, record.external_id, record.source_id, record.resource_id, record.person_id, before, after
+    )
+    await journal.write(tx, entry)
+    await settle(tx, record.person_id)
+    return Changed(_with(record, wanted, tx), action)
+
+
+def _with(record: Record, wanted: Mapping[str, Any], tx: TenantTx) -> Record:
+    return replace(
+        record,
+        present=wanted["present"],
+        asserted_active=wanted["asserted_active"],
+        active=wanted["active"],
+        values={name: wanted[name] for name in RECORD_VALUES},
+        scim_external_id=wanted["scim_external_id"],
+        raw=wanted["raw"],
+        version=record.version + 1,
+        updated_at=tx.now,
+    )
+
+
+# Columns whose values no two present records of a source may share.
+_UNIQUE = frozenset({"present", "user_name", "user_name_key", "scim_external_id"})
+
+
+async def _update_record(tx: TenantTx, record: Record, changed: Mapping[str, Any]) -> Refused | None:
+    sets = ", ".join(f"{name} = ${i}" for i, name in enumerate(changed, start=6))
+    sql = f"""UPDATE source_record SET {sets}, row_hash = 0, last_run = $4, version = version + 1, updated_at = $5
+        WHERE tenant_id = $1 AND source_id = $2 AND external_id = $3"""
+    run_id = journal.window_of(tx, record.source_id)
+    params = (tx.tenant_id, record.source_id, record.external_id, run_id, tx.now, *changed.values())
+    if not changed.keys() & _UNIQUE:
+        await tx.execute(sql, *params)
+        return None
+    try:
+        async with tx.savepoint():
+            await tx.execute(sql, *params)
+    except asyncpg.UniqueViolationError as error:
+        what = "external id" if "scim_external_id" in str(error) else "user name"
+        return Refused(f"{what.replace(' ', '_')}_taken", f"Another user has this {what}.", (record.person_id,))
+    return None

@@ -1,0 +1,26 @@
+"""Column lists, derived from `fields`, in the forms in which statements need them. Identifiers come from the code alone, never from input."""
+
+from stoa.people.fields import FIELDS, KEY_COLUMNS, PERSON_FIELDS
+
+# What a record asserts, as it stands in a journal row.
+RECORD_VALUES: tuple[str, ...] = tuple(f.name for f in FIELDS)
+RECORD_COLUMNS: tuple[str, ...] = (
+    "present", "asserted_active", "active", *RECORD_VALUES, *KEY_COLUMNS, "scim_external_id", "raw", "row_hash",
+)  # fmt: skip
+PERSON_COLUMNS: tuple[str, ...] = ("active", *PERSON_FIELDS, *KEY_COLUMNS)
+
+
+def listed(columns: tuple[str, ...], alias: str = "") -> str:
+    """`a, b, c`, each with the alias before it."""
+    dot = f"{alias}." if alias else ""
+    return ", ".join(f"{dot}{column}" for column in columns)
+
+
+def assigned(columns: tuple[str, ...], alias: str) -> str:
+    """`a = x.a, b = x.b`: the right-hand side of an UPDATE."""
+    return ", ".join(f"{column} = {alias}.{column}" for column in columns)
+
+
+def differ(columns: tuple[str, ...], one: str, other: str) -> str:
+    """A condition: the two rows differ in any of the columns."""
+    return f"({listed(columns, one)}) IS DISTINCT FROM ({listed(columns, other)})"

@@ -1,0 +1,31 @@
+"""Locks that keep two writers from making the same person at the same moment.
+
+A single request locks the identifiers by which it looks for a person; a bulk batch locks the tenant's identifiers as a whole.
+"""
+
+from hashlib import blake2b
+
+from stoa.db.transactions import TenantTx
+
+
+def _number(tx: TenantTx, name: str) -> int:
+    return int.from_bytes(blake2b(f"{tx.tenant_id}:{name}".encode(), digest_size=8).digest(), "big", signed=True)
+
+
+async def lock_identifiers(tx: TenantTx, employee_id_key: str | None, email_key: str | None) -> None:
+    """Waits for whoever looks for the same identifiers, until the end of the transaction."""
+    keys = sorted(
+        _number(tx, f"{kind}:{key}")
+        for kind, key in (("employee_id", employee_id_key), ("email", email_key))
+        if key is not None
+    )
+    if keys:
+        await tx.execute(
+            "SELECT pg_advisory_xact_lock_shared($1::bigint), (SELECT count(pg_advisory_xact_lock(key)) FROM unnest($2::bigint[]) AS key)",
+            _number(tx, "people"), keys,
+        )  # fmt: skip
+
+
+async def lock_all_identifiers(tx: TenantTx) -> None:
+    """Waits for every single request that looks for identifiers in this tenant, and has new ones wait."""
+    await tx.execute("SELECT pg_advisory_xact_lock($1::bigint)", _number(tx, "people"))

@@ -1,0 +1,177 @@
+"""Records and persons in SQL. The table alias of a record is `r`, of a person `p`."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from stoa.db.transactions import Row, TenantTx
+from stoa.kernel.filters import Sql
+from stoa.kernel.ids import PersonId, ResourceId, SourceId
+from stoa.people.columns import PERSON_COLUMNS, RECORD_VALUES, listed
+from stoa.people.fields import KEY_COLUMNS, PERSON_FIELDS
+from stoa.people.model import Person, Record
+from stoa.people.rules import Candidate
+
+_RECORD = f"""r.source_id, r.external_id, r.resource_id, r.person_id, r.present, r.asserted_active, r.active, {listed(RECORD_VALUES, "r")},
+ r.scim_external_id, r.raw, r.version, r.created_at, r.updated_at"""
+
+
+def record_of(row: Row) -> Record:
+    """The record in a row that was selected by this module."""
+    raw: dict[str, Any] | None = row["raw"]
+    return Record(
+        source_id=SourceId(row["source_id"]),
+        external_id=row["external_id"],
+        resource_id=ResourceId(row["resource_id"]),
+        person_id=PersonId(row["person_id"]),
+        present=row["present"],
+        asserted_active=row["asserted_active"],
+        active=row["active"],
+        values={name: row[name] for name in RECORD_VALUES},
+        scim_external_id=row["scim_external_id"],
+        raw=raw,
+        version=row["version"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+async def record_by_resource(
+    tx: TenantTx, source_id: SourceId, resource_id: UUID, *, lock: bool = False
+) -> Record | None:
+    """The present record of a source with this SCIM id, locked until the end of the transaction if asked."""
+    row = await tx.fetchrow(
+        f"""SELECT {_RECORD} FROM source_record r WHERE r.tenant_id = $1 AND r.resource_id = $2 AND r.source_id = $3 AND r.present
+        {"FOR UPDATE" if lock else ""}""",
+        tx.tenant_id, resource_id, source_id,
+    )  # fmt: skip
+    return None if row is None else record_of(row)
+
+
+async def record_by_key(tx: TenantTx, source_id: SourceId, external_id: str) -> Record | None:
+    """A source's record by its key, present or gone."""
+    row = await tx.fetchrow(
+        f"SELECT {_RECORD} FROM source_record r WHERE r.tenant_id = $1 AND r.source_id = $2 AND r.external_id = $3",
+        tx.tenant_id, source_id, external_id,
+    )  # fmt: skip
+    return None if row is None else record_of(row)
+
+
+async def records_named(
+    tx: TenantTx, source_id: SourceId, user_name_key: str | None, scim_external_id: str | None
+) -> list[Record]:
+    """Records of a source, gone ones too, that have this user name or client's id; locked. Present ones first, then the latest touched.
+
+    Written as four arms because each has a partial index of its own.
+    """
+    rows = await tx.fetch(
+        f"""SELECT {_RECORD} FROM source_record r WHERE r.tenant_id = $1 AND r.source_id = $2
+        AND ((r.user_name_key = $3 AND r.present) OR (r.scim_external_id = $4 AND r.present)
+          OR (r.user_name_key = $3 AND NOT r.present) OR (r.scim_external_id = $4 AND NOT r.present))
+        ORDER BY r.present DESC, r.updated_at DESC, r.resource_id FOR UPDATE""",
+        tx.tenant_id, source_id, user_name_key, scim_external_id,
+    )  # fmt: skip
+    return [record_of(row) for row in rows]
+
+
+async def records_page(
+    tx: TenantTx,
+    source_id: SourceId,
+    where: Sql | None,
+    *,
+    order_by: str = "r.resource_id",
+    limit: int,
+    offset: int = 0,
+) -> list[Record]:
+    """A page of a source's present records. `where` is a compiled filter whose parameters start at $3; `order_by` is code, never input."""
+    text, params = _condition(where)
+    rows = await tx.fetch(
+        f"""SELECT {_RECORD} FROM source_record r WHERE r.tenant_id = $1 AND r.source_id = $2 AND r.present AND {text}
+        ORDER BY {order_by} LIMIT ${len(params) + 3} OFFSET ${len(params) + 4}""",
+        tx.tenant_id, source_id, *params, limit, offset,
+    )  # fmt: skip
+    return [record_of(row) for row in rows]
+
+
+async def count_records(tx: TenantTx, source_id: SourceId, where: Sql | None) -> int:
+    """How many present records of a source the filter admits."""
+    text, params = _condition(where)
+    return await tx.fetchval(
+        f"SELECT count(*) FROM source_record r WHERE r.tenant_id = $1 AND r.source_id = $2 AND r.present AND {text}",
+        tx.tenant_id, source_id, *params,
+    )  # fmt: skip
+
+
+def _condition(where: Sql | None) -> tuple[str, Sequence[object]]:
+    return ("true", ()) if where is None else (f"({where.text})", where.params)
+
+
+async def candidates(
+    tx: TenantTx, source_id: SourceId, employee_id_key: str | None, email_key: str | None
+) -> list[Candidate]:
+    """Persons who share an identifier with an assertion (indexes person_employee_id and person_email)."""
+    if employee_id_key is None and email_key is None:
+        return []
+    rows = await tx.fetch(
+        """SELECT p.person_id, p.employee_id_key, p.email_key,
+          EXISTS (SELECT FROM source_record r WHERE r.tenant_id = $1 AND r.person_id = p.person_id AND r.source_id = $2 AND r.present) AS linked
+        FROM person p WHERE p.tenant_id = $1 AND p.merged_into IS NULL AND (p.employee_id_key = $3 OR p.email_key = $4)
+        ORDER BY p.person_id LIMIT 50""",
+        tx.tenant_id, source_id, employee_id_key, email_key,
+    )  # fmt: skip
+    return [Candidate(row["person_id"], row["employee_id_key"], row["email_key"], row["linked"]) for row in rows]
+
+
+async def email_is_proven(tx: TenantTx, email_key: str | None) -> bool:
+    """Whether the address lies in a domain that the tenant has proven to be its own."""
+    if email_key is None or "@" not in email_key:
+        return False
+    domain = email_key.rsplit("@", 1)[1]
+    return await tx.fetchval(
+        "SELECT EXISTS (SELECT FROM domain WHERE tenant_id = $1 AND domain = $2)", tx.tenant_id, domain
+    )
+
+
+_PERSON = f"""p.person_id, {listed(PERSON_COLUMNS, "p")}, p.manager_id, p.access_epoch, p.merged_into, p.version, p.created_run"""
+
+
+async def person_by_id(tx: TenantTx, person_id: UUID) -> Person | None:
+    """The person with effective values."""
+    row = await tx.fetchrow(
+        f"SELECT {_PERSON} FROM person p WHERE p.tenant_id = $1 AND p.person_id = $2", tx.tenant_id, person_id
+    )
+    return None if row is None else _person(row)
+
+
+async def persons_page(tx: TenantTx, *, after: UUID | None = None, limit: int = 100) -> list[Person]:
+    """A page of the tenant's persons in the order of their ids."""
+    rows = await tx.fetch(
+        f"""SELECT {_PERSON} FROM person p WHERE p.tenant_id = $1 AND ($2::uuid IS NULL OR p.person_id > $2) AND p.merged_into IS NULL
+        ORDER BY p.person_id LIMIT $3""",
+        tx.tenant_id, after, limit,
+    )  # fmt: skip
+    return [_person(row) for row in rows]
+
+
+def _person(row: Row) -> Person:
+    return Person(
+        person_id=PersonId(row["person_id"]),
+        active=row["active"],
+        values={name: row[name] for name in PERSON_FIELDS},
+        manager_id=row["manager_id"],
+        access_epoch=row["access_epoch"],
+        merged_into=row["merged_into"],
+        version=row["version"],
+        created_run=row["created_run"],
+        keys={name: row[name] for name in KEY_COLUMNS},
+    )
+
+
+async def headcount(tx: TenantTx) -> tuple[int, int]:
+    """People, and active people, of the tenant."""
+    row = await tx.fetchrow(
+        "SELECT count(*) AS people, count(*) FILTER (WHERE active) AS active FROM person WHERE tenant_id = $1 AND merged_into IS NULL",
+        tx.tenant_id,
+    )
+    assert row is not None
+    return row["people"], row["active"]

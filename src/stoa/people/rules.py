@@ -1,0 +1,222 @@
+"""The functional core of people: who is it, what is in force, and what follows from all assertions together.
+
+`effective` and `resolve` are the definitions; the set-based SQL of `recompute` and `plan` must give the same, which property tests hold.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from uuid import UUID
+
+from stoa.changes.model import Action
+from stoa.kernel.ids import PersonId, SourceId
+from stoa.people.fields import KEYED, PERSON_FIELDS, Value, key_of
+from stoa.people.model import Values
+
+Ranking = Mapping[str, Sequence[SourceId]]
+
+
+# ------------------------------------------------------------------ what is in force
+
+
+def in_force(asserted_active: bool, values: Values, today: date) -> bool:
+    """Whether a record's state is active on `today`, its tenant's date.
+
+    A future hire is not active before the hire date; the termination date is the last day of access.
+    """
+    hired, ends = values.get("hire_date"), values.get("termination_date")
+    if isinstance(hired, date) and hired > today:
+        return False
+    if isinstance(ends, date) and ends < today:
+        return False
+    return asserted_active
+
+
+def due_changes(asserted_active: bool, values: Values, today: date) -> list[tuple[date, bool]]:
+    """The later days on which the state in force changes by itself, with the state from then on."""
+    if not asserted_active:
+        return []
+    hired, ends = values.get("hire_date"), values.get("termination_date")
+    days = [hired] if isinstance(hired, date) else []
+    if isinstance(ends, date) and ends < date.max:
+        days.append(ends + timedelta(days=1))
+    return [(day, in_force(asserted_active, values, day)) for day in sorted(set(days)) if day > today]
+
+
+# ------------------------------------------------------------------ effective values
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """One record of a person as the rules need it: `manager` is the person whom manager_ref names in the same source, if it is known."""
+
+    resource_id: UUID
+    source_id: SourceId
+    present: bool
+    active: bool
+    values: Values
+    manager: PersonId | None = None
+    held: Mapping[str, Value] = field(default_factory=dict[str, Value])
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """What follows for the person: every person field, its keys, the manager, and whether there is access."""
+
+    active: bool
+    values: Mapping[str, Value]
+    keys: Mapping[str, str | None]
+    manager_id: PersonId | None
+
+
+def effective(records: Iterable[Linked], ranking: Ranking) -> Effective:
+    """Effective values: a pure function of assertions, links, authority version and holds.
+
+    For each field the strongest source that says anything wins: first the ranked sources in order, then the rest in the order of their ids; within
+    a source a present record before an absent one, then the lower resource id. `active` is not ranked: a source's word is yes when one of its records
+    is active, and the strictest word of all counted sources wins, so that whoever leaves in the HR system or at the identity provider loses access.
+    An assertion under a hold counts with its held value.
+    """
+    standing = list(records)
+    values = {name: _strongest(standing, name, ranking) for name in PERSON_FIELDS}
+    keys = {f"{name}_key": key_of(values[name]) for name in KEYED}
+    by_manager = [r for r in _in_order(standing, ranking.get("manager_ref", ())) if r.manager is not None]
+    return Effective(
+        _strictest(standing, ranking.get("active", ())), values, keys, by_manager[0].manager if by_manager else None
+    )
+
+
+def _in_order(records: Iterable[Linked], ranked: Sequence[SourceId]) -> list[Linked]:
+    places = {source: place for place, source in enumerate(ranked)}
+    return sorted(
+        records,
+        key=lambda r: (places.get(r.source_id, len(places)), r.source_id.bytes, not r.present, r.resource_id.bytes),
+    )
+
+
+def _strongest(records: Iterable[Linked], name: str, ranking: Ranking) -> Value:
+    for record in _in_order(records, ranking.get(name, ())):
+        value = record.held[name] if name in record.held else record.values.get(name)
+        if value is not None:
+            return value
+    return None
+
+
+def _strictest(records: Sequence[Linked], counted: Sequence[SourceId]) -> bool:
+    heard = [r for r in records if r.source_id in counted] or list(records)
+    words: dict[SourceId, bool] = {}
+    for record in heard:
+        active = bool(record.held.get("active", record.active))
+        words[record.source_id] = words.get(record.source_id, False) or active
+    return bool(words) and all(words.values())
+
+
+# ------------------------------------------------------------------ the resolver
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A person that shares an identifier with an assertion. `linked_here`: already has a present record in the asserting source."""
+
+    person_id: PersonId
+    employee_id_key: str | None
+    email_key: str | None
+    linked_here: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTo:
+    """The assertion is about this person, by this rule."""
+
+    person_id: PersonId
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateNew:
+    """Nobody known: a person is made."""
+
+    rule: str = "nobody_matches"
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """It cannot be told who this is. Never guessed: queued for an admin."""
+
+    rule: str
+    detail: str
+    candidates: tuple[PersonId, ...] = ()
+
+
+Verdict = LinkTo | CreateNew | Refuse
+
+
+def resolve(
+    employee_id_key: str | None, email_key: str | None, email_proven: bool, candidates: Sequence[Candidate]
+) -> Verdict:
+    """Who a new record is about.
+
+    By employee id first; then by e-mail, if its domain is proven to be the tenant's own; a user name never identifies across sources. A person who has a
+    record in the same source already is not the one by e-mail (the source itself says that they are two), and by employee id it is a contradiction.
+    """
+    if employee_id_key is not None:
+        same = [c for c in candidates if c.employee_id_key == employee_id_key]
+        if len(same) > 1:
+            return Refuse(
+                "ambiguous_employee_id", f"{len(same)} people have this employee id.", tuple(c.person_id for c in same)
+            )
+        if same and same[0].linked_here:
+            return Refuse(
+                "employee_id_taken", "Another record of this source has the same employee id.", (same[0].person_id,)
+            )
+        if same:
+            return LinkTo(same[0].person_id, "same_employee_id")
+    if email_key is not None and email_proven:
+        return _by_email(employee_id_key, [c for c in candidates if c.email_key == email_key and not c.linked_here])
+    return CreateNew()
+
+
+def _by_email(employee_id_key: str | None, same: Sequence[Candidate]) -> Verdict:
+    ids = tuple(c.person_id for c in same)
+    if len(same) > 1:
+        return Refuse("ambiguous_email", f"{len(same)} people have this e-mail address.", ids)
+    if not same:
+        return CreateNew()
+    known = same[0].employee_id_key
+    if employee_id_key is not None and known is not None and known != employee_id_key:
+        return Refuse("contradicting_employee_id", "The person with this e-mail address has another employee id.", ids)
+    return LinkTo(same[0].person_id, "same_proven_email")
+
+
+# ------------------------------------------------------------------ naming a change
+
+_MOVED = frozenset(
+    {"department", "division", "cost_center", "organization", "location", "title", "job_code", "manager_ref"}
+)
+_RENAMED = frozenset({"given_name", "family_name", "display_name", "user_name", "email"})
+# In the order in which they are tried: the first set that a change touches names it.
+UPDATE_REASONS: tuple[tuple[str, frozenset[str]], ...] = (
+    ("converted", frozenset({"worker_type"})),
+    ("moved", _MOVED),
+    ("renamed", _RENAMED),
+)
+
+
+def describe(was_active: bool, is_active: bool, changed: Iterable[str]) -> tuple[Action, str]:
+    """The action and reason of a change to a record that stays in its source."""
+    names = set(changed)
+    if was_active and not is_active:
+        return (
+            Action.DEACTIVATE,
+            "termination_date_passed"
+            if "termination_date" in names and "asserted_active" not in names
+            else "inactive_in_source",
+        )
+    if is_active and not was_active:
+        if "present" in names:
+            return Action.REACTIVATE, "returned_to_source"
+        return Action.REACTIVATE, "active_in_source"
+    for reason, fields in UPDATE_REASONS:
+        if names & fields:
+            return Action.UPDATE, reason
+    return Action.UPDATE, "changed"

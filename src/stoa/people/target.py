@@ -1,0 +1,78 @@
+"""People as a target of runs: what `sync` and `changes` know of them."""
+
+from typing import Final
+
+import polars as pl
+
+from stoa.changes.model import Run
+from stoa.changes.target import Batch
+from stoa.db.transactions import TenantTx
+from stoa.people.authority import authority
+from stoa.people.bulk import apply_batch
+from stoa.people.dates import tenant_today
+from stoa.people.fields import FIELDS, FieldType
+from stoa.people.journal import TARGET
+from stoa.people.plan import clear_stage, plan_due, plan_report, redone
+from stoa.people.undo import plan_rollback
+from stoa.sync.model import FieldSpec
+from stoa.sync.model import FieldType as SpecType
+from stoa.sync.target import Planned
+
+_TYPES = {
+    FieldType.TEXT: SpecType.TEXT,
+    FieldType.DATE: SpecType.DATE,
+    FieldType.BOOLEAN: SpecType.BOOLEAN,
+    FieldType.REFERENCE: SpecType.REFERENCE,
+}
+FIELD_SPECS: Final = {f.name: FieldSpec(type=_TYPES[f.type], max_length=f.max_length, keyed=f.keyed) for f in FIELDS}
+
+
+class People:
+    """The target `person`."""
+
+    name: Final = TARGET
+    fields: Final = FIELD_SPECS
+
+    async def apply(self, tx: TenantTx, batch: Batch) -> int:
+        """See `changes.target.Target`."""
+        return await apply_batch(tx, batch)
+
+    async def plan_rollback(self, tx: TenantTx, run: Run, of_run: Run) -> None:
+        """See `changes.target.Target`."""
+        await plan_rollback(tx, run, of_run)
+
+    async def plan_report(self, tx: TenantTx, run: Run, frame: pl.DataFrame, kept_ids: frozenset[str]) -> Planned:
+        """See `sync.target.SyncTarget`."""
+        delta, refused = await plan_report(tx, run, frame, kept_ids)
+        return Planned(population=delta.population, unchanged=delta.unchanged, refused=len(refused))
+
+    async def plan_due(self, tx: TenantTx, run: Run) -> Planned:
+        """See `sync.target.SyncTarget`."""
+        today = await tenant_today(tx)
+        await plan_due(tx, run, today)
+        population = await tx.fetchval(
+            "SELECT count(*) FROM source_record WHERE tenant_id = $1 AND source_id = $2 AND present",
+            tx.tenant_id,
+            run.source_id,
+        )
+        return Planned(population=population, unchanged=population, refused=0)
+
+    async def authority_version(self, tx: TenantTx) -> int:
+        """See `sync.target.SyncTarget`."""
+        return (await authority(tx)).version
+
+    async def redone(self, tx: TenantTx, run: Run) -> int:
+        """See `sync.target.SyncTarget`."""
+        return await redone(tx, run)
+
+    async def untouched_since(self, tx: TenantTx, run: Run) -> bool:
+        """See `sync.target.SyncTarget`."""
+        touched = await tx.fetchval(
+            "SELECT EXISTS (SELECT FROM source_record WHERE tenant_id = $1 AND source_id = $2 AND present AND row_hash = 0)",
+            tx.tenant_id, run.source_id,
+        )  # fmt: skip
+        return not touched
+
+    async def forget_staged(self, tx: TenantTx, run: Run) -> None:
+        """See `sync.target.SyncTarget`."""
+        await clear_stage(tx, run)
