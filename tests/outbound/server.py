@@ -78,7 +78,7 @@ async def serving(
             while (seen := await _read(reader)) is not None:
                 served.seen.append(seen)
                 await answer(seen, writer)
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
