@@ -126,8 +126,9 @@ with_pip() {
     "$PYTHON" -m venv "$venv" || return 1
   fi
   packages=$(cat requirements/"$level".lock requirements/node.lock | grep -c '^[a-z].*==')
+  # pip names each package as it fetches it, and is silent while it unpacks them all: about a fifth of the time.
   # shellcheck disable=SC2046 # words are wanted
-  shown "Packages" "$packages" '^(Collecting|Requirement already)' \
+  shown "Packages" $((packages * 5 / 4)) '^(Collecting|Processing|Requirement already)' \
     "$venv/bin/python" -m pip --disable-pip-version-check install --require-hashes $(locks) || return 1
   shown "Stoa itself" 3 '^(Obtaining|Building|Successfully)' \
     "$venv/bin/python" -m pip --disable-pip-version-check install --no-deps --no-build-isolation --editable .
@@ -148,11 +149,17 @@ make_environment() {
 
 make_assets() {
   if [ -z "$NODE" ]; then
+    # The npm from PyPI looks for the machine's settings in a folder of its own; those of an npm that is here already are meant.
+    npm_config_globalconfig=$(npm config get globalconfig 2>/dev/null) || npm_config_globalconfig=/etc/npmrc
+    export npm_config_globalconfig
     PATH="$venv/bin:$PATH"
     export PATH
     NODE=$venv/bin/node
     NPM=$venv/bin/npm
   fi
+  # Node trusts whom the machine trusts, as pip does: a company's own certificate authority included.
+  NODE_USE_SYSTEM_CA=1
+  export NODE_USE_SYSTEM_CA
   # An account without a home of its own still gets its assets.
   if [ ! -w "${HOME:-/nonexistent}" ]; then
     npm_config_cache=$venv/npm-cache
