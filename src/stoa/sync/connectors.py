@@ -6,7 +6,7 @@ import pkgutil
 from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 import polars as pl
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -21,7 +21,7 @@ C = TypeVar("C", bound=BaseModel)
 
 
 @runtime_checkable
-class Connector(Protocol[C]):
+class Connector(Protocol):
     """One kind of system that people come from. A module `connector` has one, without state, as CONNECTOR.
 
     Attributes:
@@ -42,13 +42,13 @@ class Connector(Protocol[C]):
     def source_kind(self) -> str: ...
 
     @property
-    def config_model(self) -> type[C]: ...
+    def config_model(self) -> type[BaseModel]: ...
 
-    def mapping(self, config: C) -> FeedMapping:
+    def mapping(self, config: Any) -> FeedMapping:
         """How the feed's columns become fields. Raises BadInput if the settings ask for what cannot be."""
         ...
 
-    async def read(self, config: C, client: HttpClient, into: Path, *, allow: frozenset[str] = frozenset()) -> Feed:
+    async def read(self, config: Any, client: HttpClient, into: Path, *, allow: frozenset[str] = frozenset()) -> Feed:
         """Fetches the whole feed into a file in the folder `into`, which is there and is the run's own.
 
         `allow`: exact `host:port` pairs that development exempts from the address checks. Raises FeedRefused,
@@ -56,22 +56,19 @@ class Connector(Protocol[C]):
         """
         ...
 
-    def frame(self, feed: Feed, config: C) -> pl.DataFrame:
+    def frame(self, feed: Feed, config: Any) -> pl.DataFrame:
         """The feed's rows as text columns; absent cells are null. Raises FeedRefused. CPU work: call it in a thread."""
         ...
 
 
-AnyConnector = Connector[Any]
-
-
-def discover(packages: Iterable[str]) -> dict[str, AnyConnector]:
+def discover(packages: Iterable[str]) -> dict[str, Connector]:
     """Every connector by name: one for each sub-package of `packages` that has a module `connector`, and those that
     installed distributions declare under the entry point group `stoa.connectors`.
 
     The composition root names the packages, because sync may not know the rooms above it. Raises Misconfigured for a
     module without a connector, or two connectors of one name.
     """
-    found: dict[str, AnyConnector] = {}
+    found: dict[str, Connector] = {}
     for module in _modules(packages):
         _add(found, getattr(importlib.import_module(module), "CONNECTOR", None), module)
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
@@ -88,13 +85,12 @@ def _modules(packages: Iterable[str]) -> Iterable[str]:
                 yield inside
 
 
-def _add(found: dict[str, AnyConnector], candidate: object, where: str) -> None:
+def _add(found: dict[str, Connector], candidate: object, where: str) -> None:
     if not isinstance(candidate, Connector):
         raise Misconfigured(f"{where} has no CONNECTOR that is a connector.")
-    connector = cast("AnyConnector", candidate)
-    if connector.name in found:
-        raise Misconfigured(f"Two connectors are called {connector.name!r}; one is in {where}.")
-    found[connector.name] = connector
+    if candidate.name in found:
+        raise Misconfigured(f"Two connectors are called {candidate.name!r}; one is in {where}.")
+    found[candidate.name] = candidate
 
 
 def split_config(model: type[BaseModel], given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -8,10 +8,10 @@ is missing beside one that is new; both would otherwise be taken for news about 
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -68,20 +68,6 @@ def _shape(column: pl.Series) -> str | None:
     )
     modes: list[str] = shapes.mode().sort().to_list()
     return modes[0]
-
-
-def profile_to_json(profile: Profile) -> dict[str, Any]:
-    """The form that is stored."""
-    columns = {name: {"filled": c.filled, "shape": c.shape} for name, c in profile.columns.items()}
-    return {"rows": profile.rows, "columns": columns}
-
-
-def profile_from_json(stored: Mapping[str, Any]) -> Profile | None:
-    """What `profile_to_json` wrote, other members allowed beside it; None if there is none."""
-    if "rows" not in stored or "columns" not in stored:
-        return None
-    columns = {name: ColumnProfile(float(c["filled"]), c.get("shape")) for name, c in stored["columns"].items()}
-    return Profile(int(stored["rows"]), columns)
 
 
 def columns_drift(

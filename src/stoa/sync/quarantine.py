@@ -22,7 +22,7 @@ class ReasonCount:
     example: str
 
 
-async def store(tx: TenantTx, run_id: RunId, rows: Sequence[QuarantinedRow]) -> None:
+async def write(tx: TenantTx, run_id: RunId, rows: Sequence[QuarantinedRow]) -> None:
     """Writes the rows that a run set aside. Writing them again changes nothing."""
     for start in range(0, len(rows), _BATCH):
         batch = [_to_json(row) for row in rows[start : start + _BATCH]]
@@ -35,6 +35,11 @@ async def store(tx: TenantTx, run_id: RunId, rows: Sequence[QuarantinedRow]) -> 
             run_id,
             batch,
         )
+
+
+async def clear(tx: TenantTx, run_id: RunId) -> None:
+    """Forgets what a run set aside, because it is planned anew."""
+    await tx.execute("DELETE FROM quarantine WHERE tenant_id = $1 AND run_id = $2", tx.tenant_id, run_id)
 
 
 async def rows_of_run(tx: TenantTx, run_id: RunId, *, after: int = 0, limit: int = 100) -> list[QuarantinedRow]:
