@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from stoa.db import embedded
-from stoa.db.embedded import EmbeddedConfig
+from stoa.db.embedded import EmbeddedConfig, folders
 from stoa.db.keyring import KeyRing, KeyRingMissing
 from stoa.db.roles import dsn_for
 from tests.db.embedded.conftest import BY_MAJOR, NOBODY, OLDEST_AND_NEWEST, Launched, eventually, is_gone, ordinary_user
@@ -183,13 +183,24 @@ async def test_the_folder_keeps_its_major_version(config: EmbeddedConfig) -> Non
 
 async def test_what_a_crash_left_behind_is_cleared(made: EmbeddedConfig) -> None:
     assert made.data_dir is not None
+    (made.data_dir / "draft-folder").mkdir()
+    (made.data_dir / "draft-secret-file").touch()
     pid_file = made.data_dir / "cluster" / "postmaster.pid"
-    # The number of a process that lives and is no server: this one.
-    pid_file.write_text(f"{os.getpid()}\n{pid_file.parent}\n1\n5432\n\n\n\nready\n")
-    (made.data_dir / "draft-interrupted").mkdir()
+    # The number has gone to another process of the same account since: that of another server.
+    async with embedded.running(EmbeddedConfig()) as other:
+        pid_file.write_text(f"{other.pid}\n{pid_file.parent}\n1\n5432\n\n\n\nready\n")
+        async with embedded.running(made) as server:
+            assert server.alive
+            assert not list(server.data_dir.glob("draft-*"))
+
+
+async def test_a_server_that_was_started_by_hand_is_left_alone(made: EmbeddedConfig) -> None:
+    assert made.data_dir is not None
     async with embedded.running(made) as server:
+        folders.unlock(os.dup(server.hold.folders.lock))
+        with pytest.raises(embedded.AlreadyRunning, match=rf"did not start .*{server.pid}"):
+            await embedded.start(made)
         assert server.alive
-        assert not (server.data_dir / "draft-interrupted").exists()
 
 
 async def test_a_folder_that_is_no_cluster_is_left_alone(config: EmbeddedConfig) -> None:

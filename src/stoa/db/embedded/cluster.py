@@ -50,7 +50,7 @@ async def make_cluster(
     command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--data-checksums", "--no-instructions"]
     command += ["--no-sync"] if ephemeral else []
     try:
-        child = spawn(command, account=account, log=log, death_signal=signal.SIGTERM)
+        child = spawn(command, account=account, log=log, death_signal=signal.SIGTERM, keep=(folders.lock,))
         try:
             code = await child_ended(child, _INITDB_SECONDS)
             if code != 0:

@@ -172,7 +172,10 @@ def _furnished(
     if log.exists() and log.lstat().st_size > _LOG_BYTES:
         log.replace(log.with_suffix(".log.1"))
     for leftover in base.glob("draft-*"):
-        shutil.rmtree(leftover)
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()
     sockets = base / "run" if run_dir is None else run_dir.absolute() / "postgresql"
     sockets.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     if len(os.fsencode(sockets / SOCKET_NAME)) >= SOCKET_PATH_BYTES or not can_reach(account, sockets.parent):
