@@ -59,7 +59,7 @@ def server_account(cluster: Path) -> Account:
 
 
 def can_reach(account: Account, folder: Path) -> bool:
-    """Whether the account may walk to `folder`: asked of the system for one's own account, read off the modes for another."""
+    """Whether the account may walk to `folder`: the system says so of one's own, the modes of another."""
     if not account.switched:
         return os.access(folder, os.X_OK, effective_ids=os.access in os.supports_effective_ids)
     resolved = folder.resolve()
