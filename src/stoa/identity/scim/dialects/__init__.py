@@ -1,0 +1,57 @@
+"""What real clients send, turned into what the RFC means, before the core sees it.
+
+Each client has a module of pure functions. All of them look at every request: a request that follows the RFC passes
+unchanged, and a client that nobody wrote a module for often has the quirks of a known one.
+"""
+
+from typing import Any, Final
+
+from stoa.identity.scim.dialects import entra, okta
+from stoa.identity.scim.errors import ScimType, bad, invalid_syntax, invalid_value
+from stoa.identity.scim.model import Operation, ResourceType, Verb
+from stoa.identity.scim.validation import described, is_list, is_object
+
+MAX_OPERATIONS: Final = 1000
+_VERBS = {verb.value: verb for verb in Verb}
+
+
+def normalised_resource(kind: ResourceType, body: object) -> object:
+    """The body of a POST or PUT as the RFC would have it."""
+    return entra.normalised_resource(kind, body) if is_object(body) else body
+
+
+def normalised_patch(kind: ResourceType, body: object) -> list[Operation]:
+    """The operations of a PATCH body (RFC 7644, 3.5.2). Raises ScimError for a body that holds none."""
+    if not is_object(body):
+        raise invalid_syntax(f"The body must be a JSON object with Operations, not {described(body)}.")
+    members = {name.lower(): value for name, value in body.items()}
+    given = members.get("operations")
+    if not is_list(given) or not given:
+        raise invalid_syntax('The body must have "Operations", a list of at least one operation.')
+    if len(given) > MAX_OPERATIONS:
+        raise invalid_value(f"A PATCH takes at most {MAX_OPERATIONS} operations, not {len(given)}.")
+    operations: list[Operation] = []
+    for index, one in enumerate(given):
+        operations += _normalised(kind, _operation(index, one))
+    return operations
+
+
+def _normalised(kind: ResourceType, operation: Operation) -> list[Operation]:
+    return [
+        final for one in entra.normalised_operation(kind, operation) for final in okta.normalised_operation(kind, one)
+    ]
+
+
+def _operation(index: int, given: object) -> Operation:
+    if not is_object(given):
+        raise invalid_syntax(f"Operation {index + 1} must be an object, not {described(given)}.")
+    members: dict[str, Any] = {name.lower(): value for name, value in given.items()}
+    named, path = members.get("op"), members.get("path")
+    verb = _VERBS.get(named.lower()) if isinstance(named, str) else None
+    if verb is None:
+        raise invalid_syntax(f'Operation {index + 1}: "op" must be add, remove or replace.')
+    if path is not None and not isinstance(path, str):
+        raise bad(ScimType.INVALID_PATH, f'Operation {index + 1}: "path" must be a string, not {described(path)}.')
+    if verb is not Verb.REMOVE and "value" not in members:
+        raise invalid_value(f'Operation {index + 1} ({verb.value}) needs a "value".')
+    return Operation(index, verb, path or None, members.get("value"))

@@ -1,0 +1,203 @@
+"""SCIM's addresses: `/t/{slug}/scim/v2/...`. Thin: find the endpoint, let the sender in, call one function, render.
+
+Each endpoint is an ASGI application of its own, so that it answers every method itself, in SCIM's form.
+"""
+
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import asyncpg
+import structlog
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from stoa.db.database import Database
+from stoa.identity.scim import discovery, users
+from stoa.identity.scim.dialects import entra
+from stoa.identity.scim.entrance import Slugs, bearer_token, refusal, sender
+from stoa.identity.scim.errors import ScimError, ScimType, bad, error_body, not_found
+from stoa.identity.scim.http import (
+    Answer,
+    Call,
+    Request,
+    error_answer,
+    headers_of,
+    query_of,
+    read_body,
+    send_answer,
+)
+from stoa.kernel.ids import TenantId
+
+Handler = Callable[[Call], Awaitable[Answer]]
+_ATTEMPTS: Final = 4
+_log: Final[Any] = structlog.get_logger("stoa.scim")
+
+
+async def _not_offered(_: Call) -> Answer:
+    raise ScimError(HTTPStatus.NOT_IMPLEMENTED, "This part of SCIM is not offered; see /ServiceProviderConfig.")
+
+
+_NOT_OFFERED: Final[Mapping[str, Handler]] = dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), _not_offered)
+# Path below the tenant's SCIM address, `{id}` for any one part, to the functions of its methods.
+ENDPOINTS: Final[Mapping[str, Mapping[str, Handler]]] = {
+    "Users": {"GET": users.search, "POST": users.create},
+    "Users/.search": {"POST": users.search_by_post},
+    "Users/{id}": {"GET": users.read, "PUT": users.replace, "PATCH": users.patch, "DELETE": users.delete},
+    ".search": {"POST": users.search_by_post},
+    "ServiceProviderConfig": {"GET": discovery.config},
+    "Schemas": {"GET": discovery.schemas},
+    "Schemas/{id}": {"GET": discovery.schema},
+    "ResourceTypes": {"GET": discovery.resource_types},
+    "ResourceTypes/{id}": {"GET": discovery.resource_type},
+    "Me": _NOT_OFFERED,
+    "Bulk": _NOT_OFFERED,
+    "Groups": _NOT_OFFERED,
+    "Groups/{id}": _NOT_OFFERED,
+}
+
+
+def scim_routes(database: Database, *, base_url: str) -> list[Route]:
+    """The routes of every tenant's SCIM service.
+
+    base_url: scheme, host and port under which clients reach this server, for the locations in answers.
+    """
+    service = _Service(database, base_url.rstrip("/"), Slugs(database))
+    root = "/t/{slug}/scim/v2"
+    routes = [Route(f"{root}/{path}", _Endpoint(service), name=f"scim:{path}") for path in ENDPOINTS]
+    # Whatever else stands below the address, or was joined to it in an odd way, is answered in SCIM's form too.
+    return [*routes, Route(root, _Endpoint(service)), Route(root + "/{rest:path}", _Endpoint(service))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    database: Database
+    base_url: str
+    slugs: Slugs
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An endpoint with what the path says beside it."""
+
+    handlers: Mapping[str, Handler]
+    resource_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    service: _Service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request; whatever happens, in SCIM's form."""
+        method: str = scope["method"]
+        trace_id: str | None = scope.get("state", {}).get("trace_id")
+        try:
+            answer = await _answer(self.service, scope, receive, trace_id)
+        except ScimError as error:
+            answer = error_answer(error)
+        except Exception as error:
+            _log.error("scim_request_failed", method=method, trace_id=trace_id, **_told(error))
+            detail = f"The server failed. The operator finds the reason under the trace id {trace_id}."
+            answer = Answer(500, error_body(500, detail))
+        await send_answer(send, answer, head=method == "HEAD")
+
+
+def _told(error: Exception) -> dict[str, str]:
+    """What failed and where, without the message, which may quote personal data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return {"error": type(error).__name__, "at": " < ".join(f"{one.name}:{one.lineno}" for one in reversed(frames))}
+
+
+async def _answer(service: _Service, scope: Scope, receive: Receive, trace_id: str | None) -> Answer:
+    slug: str = scope["path_params"]["slug"]
+    path, query = _address(scope, slug)
+    method: str = scope["method"]
+    found = _find(path)
+    if method == "OPTIONS" and found is not None:
+        return Answer(HTTPStatus.NO_CONTENT, headers=(_allow(found),))
+    headers = headers_of(scope)
+    token = bearer_token(headers)
+    body = await read_body(receive, headers)
+    tenant_id = await service.slugs.tenant_of(slug)
+    visit = _Visit(service, slug, tenant_id, token, trace_id)
+    return await _in_transaction(visit, Request(method, path, {}, headers, body), query, found)
+
+
+def _address(scope: Scope, slug: str) -> tuple[tuple[str, ...], str]:
+    """The path below the tenant's SCIM address, in parts, and the query as it was sent."""
+    path: str = scope["path"]
+    query = scope.get("query_string", b"").decode("latin-1")
+    if entra.has_flag(path, query):
+        path, query = entra.without_flag(path, query)
+    below = path.partition(f"/t/{slug}/scim/v2")[2]
+    return tuple(part for part in below.split("/") if part), query
+
+
+def _find(path: tuple[str, ...]) -> _Found | None:
+    whole = ENDPOINTS.get("/".join(path))
+    if whole is not None:
+        return _Found(whole, "")
+    one = ENDPOINTS.get(f"{path[0]}/{{id}}") if len(path) == 2 else None
+    return None if one is None else _Found(one, path[1])
+
+
+def _allow(found: _Found) -> tuple[str, str]:
+    methods = {*found.handlers, "OPTIONS", *({"HEAD"} if "GET" in found.handlers else ())}
+    return "allow", ", ".join(sorted(methods))
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """One request on its way in."""
+
+    service: _Service
+    slug: str
+    tenant_id: TenantId
+    token: str
+    trace_id: str | None
+
+
+async def _in_transaction(visit: _Visit, request: Request, query: str, found: _Found | None) -> Answer:
+    """One transaction for the whole request. Done again when the database chose it to give way to another one."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return await _visited(visit, request, query, found)
+        except asyncpg.UniqueViolationError:
+            # Somebody made the same a moment ago: the next attempt sees it and says so.
+            if attempt == _ATTEMPTS:
+                raise ScimError(HTTPStatus.CONFLICT, "Another request made the same.", ScimType.UNIQUENESS) from None
+        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+            if attempt == _ATTEMPTS:
+                headers = (("retry-after", "1"),)
+                raise ScimError(HTTPStatus.SERVICE_UNAVAILABLE, "Too much at once.", headers=headers) from None
+        except asyncpg.QueryCanceledError:
+            raise bad(ScimType.TOO_MANY, "The filter takes too long. Add a comparison of userName.") from None
+    raise AssertionError("unreachable")
+
+
+async def _visited(visit: _Visit, request: Request, query: str, found: _Found | None) -> Answer:
+    service = visit.service
+    async with service.database.tenant(visit.tenant_id) as tx:
+        known = await sender(tx, visit.token, visit.trace_id)
+        if known is not None:
+            credential, source_id = known
+            handler = _handler(found, request.method)
+            asked = Request(request.method, request.path, query_of(query), request.headers, request.body)
+            address = f"{service.base_url}/t/{visit.slug}/scim/v2"
+            resource_id = "" if found is None else found.resource_id
+            return await handler(Call(tx, credential, source_id, asked, resource_id, address))
+    raise await refusal(service.database, visit.tenant_id, visit.token)
+
+
+def _handler(found: _Found | None, method: str) -> Handler:
+    """Raises ScimError: 404 for an unknown path, 405 for a method that the endpoint does not have."""
+    if found is None:
+        raise not_found("There is nothing at this address. SCIM's endpoints are listed under /ResourceTypes.")
+    handler = found.handlers.get("GET" if method == "HEAD" else method)
+    if handler is None:
+        detail = f"{method[:20]} is not possible here."
+        raise ScimError(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers=(_allow(found),))
+    return handler
