@@ -162,17 +162,27 @@ async def test_tenants_do_not_see_each_other_and_count_for_themselves(
     ]
 
 
-async def test_emitting_after_the_entry_was_written_is_refused(database: Database, tenant_id: TenantId) -> None:
-    async def late(tx: TenantTx) -> None:
-        emit(tx, event("late"))
+async def test_what_a_hook_tells_stands_in_the_entry(database: Database, tenant_id: TenantId) -> None:
+    start = await end_of_log(database, tenant_id)
 
-    async def both() -> None:
+    async def later(tx: TenantTx) -> None:
+        emit(tx, event("from a hook"))
+
+    async with database.tenant(tenant_id) as tx:
+        emit(tx, event("first"))
+        tx.before_commit("later", later)
+    assert [found.subject for found in await read(database, tenant_id, start)] == ["first", "from a hook"]
+
+
+async def test_emitting_after_the_entry_was_written_is_refused(database: Database, tenant_id: TenantId) -> None:
+    async def too_late() -> None:
         async with database.tenant(tenant_id) as tx:
             emit(tx, event("early"))
-            tx.before_commit("late", late)
+            await tx.finish()
+            emit(tx, event("late"))
 
     with pytest.raises(RuntimeError, match="after the transaction's entry"):
-        await both()
+        await too_late()
 
 
 async def test_an_entry_bears_the_time_of_its_transaction(database: Database, tenant_id: TenantId) -> None:

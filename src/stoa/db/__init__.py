@@ -1,1 +1,4 @@
-"""Pools, tenant and platform transactions, migrations, and the embedded server. Nothing else in Stoa opens a database connection."""
+"""Pools, tenant and platform transactions, migrations, and the embedded server.
+
+Nothing else in Stoa opens a database connection.
+"""

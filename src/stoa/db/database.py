@@ -4,19 +4,25 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import asyncpg
 import msgspec
 
+from stoa.db.connecting import DatabaseNotMigrated, DatabaseRefusesUs, DatabaseUnreachable, explained
+from stoa.db.migrations import missing
 from stoa.db.notify import Notifier
-from stoa.db.transactions import SYSTEM, Connection, Origin, PlatformTx, TenantTx
+from stoa.db.transactions import SYSTEM, Connection, Origin, PlatformTx, TenantTx, Tx
 from stoa.kernel.clock import Clock, system_clock
 from stoa.kernel.ids import TenantId
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Role = Literal["app", "sync"]
 OffsetReader = Callable[[TenantId], Awaitable[timedelta]]
+_Tx = TypeVar("_Tx", bound=Tx)
+_CLOSE_SECONDS: Final = 5.0
+_UNDO_SECONDS: Final = 5.0
+_RETRY_SECONDS: Final = 0.2
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -29,7 +35,7 @@ def _jsonb_out(value: object) -> bytes:
     return b"\x01" + _encode(value)
 
 
-def _jsonb_in(data: bytes) -> Any:  # noqa: ANN401 - JSON has no narrower type
+def _jsonb_in(data: bytes) -> Any:
     return msgspec.json.decode(memoryview(data)[1:])
 
 
@@ -38,6 +44,10 @@ async def prepare_connection(connection: Connection) -> None:
     await connection.set_type_codec(  # pyright: ignore[reportUnknownMemberType] - the stubs leave the codec's type open
         "jsonb", schema="pg_catalog", encoder=_jsonb_out, decoder=_jsonb_in, format="binary"
     )
+
+
+class TransactionFailedError(RuntimeError):
+    """A statement failed, its exception was swallowed outside of a savepoint, and so nothing could be committed."""
 
 
 async def _reset(_: Connection) -> None:
@@ -54,6 +64,8 @@ class Database:
         self.notifier = notifier
         self.clock = clock
         self._offset = clock_offset or _no_offset
+        self._closing = asyncio.Lock()
+        self._closed = False
 
     def use_clock_offset(self, reader: OffsetReader) -> None:
         """Hands over the reader of a tenant's clock offset (the composition root calls it: db knows no tenants)."""
@@ -69,52 +81,65 @@ class Database:
         """
         now = self.clock() + await self._offset(tenant_id)
         async with self._pools[role].acquire() as connection:
-            begin = "BEGIN READ ONLY" if read_only else "BEGIN"
+            tx = TenantTx(connection, now, self.notifier.poke, tenant_id, origin)
             # One round trip. The id is a UUID by type: nothing can be smuggled into this text.
-            await connection.execute(f"{begin}; SET LOCAL stoa.tenant = '{tenant_id!s}'")
-            tx = TenantTx(connection, now, tenant_id, origin)
-            tx.memo["poke"] = self.notifier.poke
-            try:
+            begin = f"BEGIN{' READ ONLY' if read_only else ''}; SET LOCAL stoa.tenant = '{tenant_id!s}'"
+            async with _transaction(tx, begin):
                 yield tx
                 await tx.finish()
-                await connection.execute("COMMIT")
-            except BaseException:
-                await _undo(connection)
-                raise
         tx.committed()
 
     @asynccontextmanager
     async def platform(self) -> AsyncGenerator[PlatformTx]:
         """A transaction across tenants, which sees only what stoa_platform was granted."""
         async with self._pools["platform"].acquire() as connection:
-            await connection.execute("BEGIN")
-            tx = PlatformTx(connection, self.clock())
-            try:
+            tx = PlatformTx(connection, self.clock(), self.notifier.poke)
+            async with _transaction(tx, "BEGIN"):
                 yield tx
-                await connection.execute("COMMIT")
-            except BaseException:
-                await _undo(connection)
-                raise
         tx.committed()
 
     async def close(self) -> None:
-        """Ends the listener and closes every pool, waiting a little for what is under way."""
-        await self.notifier.close()
-        for pool in self._pools.values():
-            try:
-                await asyncio.wait_for(pool.close(), timeout=5)
-            except TimeoutError:
-                pool.terminate()
+        """Ends the listener and closes every pool, waiting a little for what is under way. A second call does
+        nothing."""
+        async with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            await self.notifier.close()
+            await asyncio.gather(*(_close(pool) for pool in self._pools.values()))
+
+
+@asynccontextmanager
+async def _transaction(tx: Tx, begin: str) -> AsyncGenerator[None]:
+    connection = tx.connection
+    try:
+        await connection.execute(begin)
+        yield
+        if await connection.execute("COMMIT") != "COMMIT":
+            raise TransactionFailedError("The transaction had failed before its end and was undone.")
+    except BaseException:
+        await _undo(connection)
+        raise
 
 
 async def _undo(connection: Connection) -> None:
+    """Ends the transaction. A connection on which that is not certain is closed: the server then undoes it."""
     if connection.is_closed():
         return
     try:
-        await asyncio.shield(connection.execute("ROLLBACK"))
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-        # The connection is beyond use; the server undoes the transaction when it sees it gone.
+        await connection.execute("ROLLBACK", timeout=_UNDO_SECONDS)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
         connection.terminate()
+    except BaseException:
+        connection.terminate()
+        raise
+
+
+async def _close(pool: Pool) -> None:
+    try:
+        await asyncio.wait_for(pool.close(), _CLOSE_SECONDS)
+    except TimeoutError:
+        pool.terminate()
 
 
 async def open_database(
@@ -123,29 +148,60 @@ async def open_database(
     roles: tuple[str, ...] = ("app", "sync", "platform"),
     sizes: Mapping[str, int] | None = None,
     clock: Clock = system_clock,
+    wait_seconds: float = 0,
 ) -> Database:
     """Opens a pool for each role.
 
     connect_args: gives asyncpg's keyword arguments for a role's full name, such as `stoa_app`.
     sizes: the most connections for each role (default: app 16, sync 4, platform 4).
+    wait_seconds: how long to go on trying while the server does not answer or is starting. 0: try once.
+
+    Raises:
+        DatabaseRefusesUs: wrong password, missing role or database.
+        DatabaseNotMigrated: migrations of this version have not been applied.
+        DatabaseUnreachable: nobody answers. The two above are kinds of it.
     """
     limits = {"app": 16, "sync": 4, "platform": 4} | dict(sizes or {})
+    deadline = asyncio.get_running_loop().time() + wait_seconds
     pools: dict[str, Pool] = {}
     try:
         for role in roles:
-            pools[role] = await asyncpg.create_pool(
-                **connect_args(f"stoa_{role}"),
-                min_size=1,
-                max_size=limits[role],
-                init=prepare_connection,
-                reset=_reset,
-                command_timeout=None,
-                max_inactive_connection_lifetime=300,
-                server_settings={"application_name": f"stoa {role}"},
-            )
+            pools[role] = await _open_pool(role, connect_args(f"stoa_{role}"), limits[role], deadline)
+        await _refuse_unmigrated(pools[roles[0]])
     except BaseException:
         for pool in pools.values():
             pool.terminate()
         raise
-    listen_args = connect_args(f"stoa_{roles[-1]}")
-    return Database(pools, Notifier(listen_args), clock=clock)
+    return Database(pools, Notifier(connect_args(f"stoa_{roles[-1]}")), clock=clock)
+
+
+async def _open_pool(role: str, connect_args: Mapping[str, Any], size: int, deadline: float) -> Pool:
+    while True:
+        try:
+            with explained(connect_args):
+                return await asyncpg.create_pool(
+                    **connect_args,
+                    min_size=1,
+                    max_size=size,
+                    init=prepare_connection,
+                    reset=_reset,
+                    command_timeout=None,
+                    max_inactive_connection_lifetime=300,
+                    server_settings={"application_name": f"stoa {role}"},
+                )
+        except DatabaseRefusesUs:
+            raise
+        except DatabaseUnreachable:
+            if asyncio.get_running_loop().time() + _RETRY_SECONDS > deadline:
+                raise
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _refuse_unmigrated(pool: Pool) -> None:
+    async with pool.acquire() as connection:
+        lacking = await missing(connection, before_serving=True)
+    if lacking:
+        raise DatabaseNotMigrated(
+            f"The database lacks migrations that this version of Stoa needs, from {lacking[0]} on ({len(lacking)}).",
+            hint="Apply them with: stoa db migrate",
+        )

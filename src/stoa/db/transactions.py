@@ -1,14 +1,15 @@
 """Transactions: the only way to tenant data is `async with database.tenant(tenant_id) as tx`.
 
-The row-level security policies read the setting `stoa.tenant`, which lives exactly as long as the transaction, so a connection that goes
-back to its pool carries no tenant.
+The row-level security policies read the setting `stoa.tenant`, which lives exactly as long as the transaction, so a
+connection that goes back to its pool carries no tenant.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from io import BytesIO
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -34,18 +35,22 @@ class Origin:
     request_id: str | None = None
 
 
+Poke = Callable[[str], None]
 SYSTEM = Origin(actor="system", via="system")
 
 
 class Tx:
     """A transaction with parameters bound by position. Values never stand in the text of a statement."""
 
-    __slots__ = ("_after_commit", "connection", "now")
+    __slots__ = ("_after_commit", "_depth", "_poke", "_wakes", "connection", "now")
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Connection, now: datetime, poke: Poke) -> None:
         self.connection = connection
         self.now = now
-        self._after_commit: list[Callable[[], None]] = []
+        self._poke = poke
+        self._after_commit: tuple[Callable[[], None], ...] = ()
+        self._wakes: tuple[str, ...] = ()
+        self._depth = 0
 
     async def fetch(self, sql: str, *params: object) -> list[Row]:
         """All rows of `sql`."""
@@ -55,7 +60,7 @@ class Tx:
         """The first row of `sql`, or None."""
         return await self.connection.fetchrow(sql, *params)
 
-    async def fetchval(self, sql: str, *params: object) -> Any:  # noqa: ANN401 - the column's type is the statement's business
+    async def fetchval(self, sql: str, *params: object) -> Any:
         """The first column of the first row of `sql`, or None."""
         return await self.connection.fetchval(sql, *params)
 
@@ -70,24 +75,49 @@ class Tx:
         await self.connection.executemany(sql, rows)
 
     def after_commit(self, then: Callable[[], None]) -> None:
-        """Calls `then` once the transaction has committed. It must not block or raise; it is a wake-up, never the work itself."""
-        self._after_commit.append(then)
+        """Calls `then` once the transaction has committed. It must not block or raise; it is never the work itself."""
+        self._after_commit = (*self._after_commit, then)
+
+    def wake(self, channel: str) -> None:
+        """Wakes who listens on `channel`, in every process, once the transaction has committed."""
+        if channel not in self._wakes:
+            self._wakes = (*self._wakes, channel)
 
     def committed(self) -> None:
         """Runs what waits for the commit. Called by the database alone."""
+        for channel in self._wakes:
+            self._poke(channel)
         for then in self._after_commit:
             then()
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncGenerator[None]:
-        """A part that can fail alone: an exception inside undoes the part and passes on."""
-        await self.connection.execute("SAVEPOINT part")
+        """A part that can fail alone: an exception inside undoes the part, with all that it left on the transaction to
+        be done later, and passes on. Parts may be nested."""
+        name = f"part_{self._depth}"
+        put_back = self._keep()
+        await self.connection.execute(f"SAVEPOINT {name}")
+        self._depth += 1
         try:
             yield
         except BaseException:
-            await self.connection.execute("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part")
+            put_back()
+            # With the connection gone the whole is undone, and the reason is the exception at hand.
+            if not self.connection.is_closed():
+                await self.connection.execute(f"ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}")
             raise
-        await self.connection.execute("RELEASE SAVEPOINT part")
+        finally:
+            self._depth -= 1
+        await self.connection.execute(f"RELEASE SAVEPOINT {name}")
+
+    def _keep(self) -> Callable[[], None]:
+        """What puts this object back into its present state."""
+        after_commit, wakes = self._after_commit, self._wakes
+
+        def put_back() -> None:
+            self._after_commit, self._wakes = after_commit, wakes
+
+        return put_back
 
 
 class PlatformTx(Tx):
@@ -97,6 +127,7 @@ class PlatformTx(Tx):
 
 
 BeforeCommit = Callable[["TenantTx"], Awaitable[None]]
+_LAST: Final = "events"
 
 
 class TenantTx(Tx):
@@ -106,27 +137,55 @@ class TenantTx(Tx):
         tenant_id: whose rows are seen.
         now: the tenant's clock at the start of the transaction, aware, UTC. SQL over tenant tables never calls now().
         origin: who acts.
-        memo: what rooms keep for the length of the transaction, by their own key (for example the events collected so far).
+        memo: what rooms keep for the length of the transaction, by their own key (for example the events collected so
+            far). Values are replaced, never changed in place: a savepoint that fails puts the earlier ones back.
     """
 
     __slots__ = ("_before_commit", "memo", "origin", "tenant_id")
 
-    def __init__(self, connection: Connection, now: datetime, tenant_id: TenantId, origin: Origin) -> None:
-        super().__init__(connection, now)
+    def __init__(
+        self, connection: Connection, now: datetime, poke: Poke, tenant_id: TenantId, origin: Origin = SYSTEM
+    ) -> None:
+        super().__init__(connection, now, poke)
         self.tenant_id = tenant_id
         self.origin = origin
         self.memo: dict[str, Any] = {}
         self._before_commit: dict[str, BeforeCommit] = {}
 
     def before_commit(self, name: str, hook: BeforeCommit) -> None:
-        """Runs `hook` last in the transaction, once for each `name`; its failure undoes the whole."""
+        """Runs `hook` at the end of the transaction, once for each `name`; its failure undoes the whole.
+
+        A hook may ask for further hooks. The one named "events" comes last: it draws the number of the log's entry,
+        which must be drawn after all row locks are held.
+        """
         self._before_commit[name] = hook
 
     async def finish(self) -> None:
         """Runs the hooks that close the transaction. Called by the database alone."""
-        for hook in tuple(self._before_commit.values()):
-            await hook(self)
+        while waiting := self._before_commit:
+            name = next((name for name in waiting if name != _LAST), _LAST)
+            await waiting.pop(name)(self)
 
-    async def copy_to_stage(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """COPYs rows (in binary) into a table of schema `stage`, whose first two columns are tenant_id and run_id."""
-        await self.connection.copy_records_to_table(table, schema_name="stage", columns=list(columns), records=rows)
+    def _keep(self) -> Callable[[], None]:
+        memo, hooks, put_back_rest = dict(self.memo), dict(self._before_commit), super()._keep()
+
+        def put_back() -> None:
+            self.memo, self._before_commit = memo, hooks
+            put_back_rest()
+
+        return put_back
+
+    async def copy_to_stage(self, table: str, columns: Sequence[str], csv: bytes) -> None:
+        """COPYs CSV (UTF-8, no header, NULL as an empty unquoted cell) into a table of schema `stage`.
+
+        columns: in the order of the CSV's cells; tenant_id and run_id are among them.
+        """
+        await self.connection.copy_to_table(
+            table, schema_name="stage", columns=list(columns), source=BytesIO(csv), format="csv", null=""
+        )
+
+    async def copy_out(self, sql: str, *params: object) -> bytes:
+        """The result of a query as CSV with a header: many times faster than rows for what Polars reads."""
+        out = BytesIO()
+        await self.connection.copy_from_query(sql, *params, output=out, format="csv", header=True)
+        return out.getvalue()

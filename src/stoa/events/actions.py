@@ -6,8 +6,6 @@ whoever holds the tenant's `event_head` row.
 """
 
 import secrets
-from collections.abc import Callable
-from functools import partial
 from typing import Final, cast
 
 import msgspec
@@ -75,8 +73,8 @@ async def _write(tx: TenantTx) -> None:
         await _write_entry(
             tx, len(events), runs.pop() if len(runs) == 1 else None, None, [event for event, _ in events]
         )
-    if (batches or events) and (poke := cast("Callable[[str], None] | None", tx.memo.get("poke"))):
-        tx.after_commit(partial(poke, CHANNEL))
+    if batches or events:
+        tx.wake(CHANNEL)
 
 
 async def _write_entry(

@@ -5,10 +5,8 @@ moments asked for; asked for while it runs, it runs again. So a handler looks at
 works by date asks for the next date before it ends.
 """
 
-from collections.abc import Callable
 from datetime import datetime
-from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
 from stoa.db.transactions import TenantTx
@@ -69,8 +67,7 @@ async def revive(tx: TenantTx, job_id: UUID) -> bool:
 
 def wake_workers(tx: TenantTx) -> None:
     """Wakes the workers after the commit."""
-    if poke := cast("Callable[[str], None] | None", tx.memo.get("poke")):
-        tx.after_commit(partial(poke, CHANNEL))
+    tx.wake(CHANNEL)
 
 
 async def _write(tx: TenantTx) -> None:
