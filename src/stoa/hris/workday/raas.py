@@ -7,6 +7,7 @@ A report comes whole, without paging; Workday ends it after 30 minutes or at 2 G
 
 import asyncio
 import mmap
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,7 @@ import polars as pl
 from stoa.hris.workday.config import WorkdayConfig
 from stoa.outbound.http import HttpClient
 from stoa.outbound.model import Basic, RemoteRefused, Timeouts
+from stoa.sync.drift import shown
 from stoa.sync.feeds import EmptyFeed, Feed, FeedFormat, Malformed, Truncated, check_names, not_utf8, received
 
 LARGEST: Final = 2 * 1024**3
@@ -26,6 +28,8 @@ TIMEOUTS: Final = Timeouts(connect=10, read=1800, total=2100)
 _ACCEPT: Final = {FeedFormat.JSON: "application/json", FeedFormat.CSV: "text/csv"}
 _BOM: Final = b"\xef\xbb\xbf"
 _BLOCK: Final = 20_000
+_TAIL: Final = 4096
+_END: Final = re.compile(rb"\]\s*\}\s*$")
 _NAMES_OF_REFERENCES: Final = ("Descriptor", "descriptor", "@wd:Descriptor", "wd:Descriptor")
 _HINT_ACCESS: Final = (
     "Check the name and password of the integration system user, that its account is not locked, and that it may run "
@@ -38,6 +42,7 @@ _HINT_ADDRESS: Final = (
 
 class _Document(msgspec.Struct):
     Report_Entry: msgspec.Raw = msgspec.Raw(b"[]")
+    error: msgspec.Raw = msgspec.Raw(b"")
 
 
 _document: Final = msgspec.json.Decoder(_Document)
@@ -119,22 +124,31 @@ def json_frame(path: Path) -> pl.DataFrame:
 
 def _decoded_entries(document: memoryview) -> Sequence[msgspec.Raw]:
     try:
-        return _entries.decode(_document.decode(document).Report_Entry)
+        found = _document.decode(document)
+        if said := bytes(found.error):
+            raise Malformed(
+                f"Workday sent an error instead of the report: {shown(said.decode(errors='replace'), 200)}",
+                hint="Run the report in Workday with the same prompts and see what it says.",
+            )
+        return _entries.decode(found.Report_Entry)
     except msgspec.ValidationError as error:
         raise Malformed(
             "The JSON document holds no list called Report_Entry.", hint="Check that the address is that of a report."
         ) from error
     except msgspec.DecodeError as error:
-        raise _broken(error, "The report") from error
+        raise _broken(error, document) from error
 
 
-def _broken(error: msgspec.DecodeError, what: str) -> Truncated | Malformed:
-    if "truncated" in str(error):
-        return Truncated(
-            f"{what} ends in the middle.",
-            hint="It was cut off on its way; run the sync again, and split the report by prompts if it takes too long.",
-        )
-    return Malformed(f"{what} is not well-formed JSON: {error}.")
+def _broken(error: msgspec.DecodeError, document: memoryview) -> Truncated | Malformed:
+    if "truncated" not in str(error):
+        return Malformed(f"The report is not well-formed JSON: {error}.")
+    if _END.search(bytes(document[-_TAIL:])):
+        # Half of a surrogate pair is called truncated too (RFC 8259, 8.2).
+        return Malformed("The report is not well-formed JSON: some character is escaped as half of a surrogate pair.")
+    return Truncated(
+        "The report ends in the middle.",
+        hint="It was cut off on its way; run the sync again, and split the report by prompts if it takes too long.",
+    )
 
 
 def _frame(entries: Sequence[msgspec.Raw]) -> pl.DataFrame:
@@ -164,7 +178,7 @@ def _row(entry: msgspec.Raw, number: int) -> dict[str, str | None]:
     except msgspec.ValidationError as error:
         raise Malformed(f"Entry {number} of the report is not an object.") from error
     except msgspec.DecodeError as error:
-        raise _broken(error, f"Entry {number} of the report") from error
+        raise Malformed(f"Entry {number} of the report is not well-formed JSON: {error}.") from error
     return {name: _text(value) for name, value in found.items()}
 
 
