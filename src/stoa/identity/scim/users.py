@@ -172,7 +172,7 @@ async def _assert(call: Call, record: Record, document: Document, wanted: Projec
 
 
 async def _record(call: Call, *, lock: bool) -> Record:
-    """The user that the path names. Raises ScimError: 404 for an unknown id, 412 when If-Match names another version."""
+    """The user that the path names. Raises ScimError: 404 for an unknown id, 412 for another version than If-Match."""
     resource_id = parse_id(call.resource_id)
     if resource_id is None:
         raise not_found("There is no user with this id.")

@@ -6,7 +6,7 @@ unchanged, and a client that nobody wrote a module for often has the quirks of a
 
 from typing import Any, Final
 
-from stoa.identity.scim.dialects import entra, okta
+from stoa.identity.scim.dialects import entra, okta, python_scim
 from stoa.identity.scim.errors import ScimType, bad, invalid_syntax, invalid_value
 from stoa.identity.scim.model import Operation, ResourceType, Verb
 from stoa.identity.scim.validation import described, is_list, is_object
@@ -17,7 +17,9 @@ _VERBS = {verb.value: verb for verb in Verb}
 
 def normalised_resource(kind: ResourceType, body: object) -> object:
     """The body of a POST or PUT as the RFC would have it."""
-    return entra.normalised_resource(kind, body) if is_object(body) else body
+    if not is_object(body):
+        return body
+    return python_scim.normalised_resource(kind, entra.normalised_resource(kind, body))
 
 
 def normalised_patch(kind: ResourceType, body: object) -> list[Operation]:
@@ -37,9 +39,8 @@ def normalised_patch(kind: ResourceType, body: object) -> list[Operation]:
 
 
 def _normalised(kind: ResourceType, operation: Operation) -> list[Operation]:
-    return [
-        final for one in entra.normalised_operation(kind, operation) for final in okta.normalised_operation(kind, one)
-    ]
+    spread = entra.normalised_operation(kind, python_scim.normalised_operation(kind, operation))
+    return [final for one in spread for final in okta.normalised_operation(kind, one)]
 
 
 def _operation(index: int, given: object) -> Operation:
