@@ -35,7 +35,7 @@ CREATE TABLE source (
   PRIMARY KEY (tenant_id, source_id),
   UNIQUE (tenant_id, name_key)
 );
-SELECT secure_tenant_table('source');
+SELECT secure_tenant_table('source', 'SELECT, INSERT, UPDATE');
 
 CREATE TABLE connection (
   tenant_id uuid NOT NULL,
@@ -53,7 +53,7 @@ CREATE TABLE connection (
   FOREIGN KEY (tenant_id, source_id) REFERENCES source (tenant_id, source_id)
 );
 CREATE INDEX connection_source ON connection (tenant_id, source_id);
-SELECT secure_tenant_table('connection');
+SELECT secure_tenant_table('connection', 'SELECT, INSERT, UPDATE');
 
 -- Domains whose addresses the tenant has proven to be its own; only these let an e-mail address identify a person.
 CREATE TABLE domain (
@@ -62,4 +62,4 @@ CREATE TABLE domain (
   proven_at timestamptz NOT NULL,
   PRIMARY KEY (tenant_id, domain)
 );
-SELECT secure_tenant_table('domain');
+SELECT secure_tenant_table('domain', 'SELECT, INSERT, DELETE');

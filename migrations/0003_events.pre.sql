@@ -1,6 +1,7 @@
 -- The event log (docs/architecture.md, section 4). entry_no is drawn last in the transaction; first_seq is given afterwards by the sequencer.
 CREATE SEQUENCE entry_no_seq;
 GRANT USAGE ON SEQUENCE entry_no_seq TO stoa_app, stoa_sync;
+GRANT SELECT ON SEQUENCE entry_no_seq TO stoa_backup;
 
 CREATE TABLE entry (
   tenant_id uuid NOT NULL,

@@ -44,6 +44,7 @@ SELECT secure_tenant_table('run', 'SELECT, INSERT, UPDATE');
 -- No cache: within one subject the order of ord is the order of the changes, whichever session made them.
 CREATE SEQUENCE change_ord_seq;
 GRANT USAGE ON SEQUENCE change_ord_seq TO stoa_app, stoa_sync;
+GRANT SELECT ON SEQUENCE change_ord_seq TO stoa_backup;
 
 CREATE TABLE change (
   tenant_id uuid NOT NULL,

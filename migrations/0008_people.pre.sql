@@ -143,7 +143,7 @@ CREATE TABLE hold (
 );
 CREATE UNIQUE INDEX hold_in_force ON hold (tenant_id, resource_id, field) WHERE state = 'held';
 CREATE INDEX hold_person ON hold (tenant_id, person_id) WHERE state = 'held';
-SELECT secure_tenant_table('hold');
+SELECT secure_tenant_table('hold', 'SELECT, INSERT, UPDATE');
 
 -- Effective-dated assertions: at due_at the record's state in force becomes `active`.
 CREATE TABLE due_change (
@@ -173,7 +173,7 @@ CREATE TABLE decision (
   PRIMARY KEY (tenant_id, decision_id)
 );
 CREATE INDEX decision_recent ON decision (tenant_id, at DESC);
-SELECT secure_tenant_table('decision');
+SELECT secure_tenant_table('decision', 'SELECT, INSERT, UPDATE');
 
 -- The delta of one run while it is being planned. No row-level security: COPY needs that; every statement names tenant_id and run_id.
 CREATE TABLE stage.person_record (

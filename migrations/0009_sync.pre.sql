@@ -28,4 +28,4 @@ CREATE TABLE freshness (
   PRIMARY KEY (tenant_id, connection_id),
   FOREIGN KEY (tenant_id, connection_id) REFERENCES connection (tenant_id, connection_id)
 );
-SELECT secure_tenant_table('freshness');
+SELECT secure_tenant_table('freshness', 'SELECT, INSERT, UPDATE');

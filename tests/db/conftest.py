@@ -1,0 +1,47 @@
+"""Databases with Stoa's roles and tables, looked at from outside."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Generator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import asyncpg
+import pytest
+
+from stoa.db import embedded
+from stoa.db.embedded import EmbeddedConfig
+from stoa.db.keyring import KeyRing
+from stoa.db.migrations import migrate
+from stoa.db.roles import dsn_for
+from tests.db.embedded.conftest import BY_MAJOR
+
+
+def on_another_loop(work: Coroutine[Any, Any, Any]) -> Any:
+    """Runs `work` to its end on a thread of its own, for fixtures that outlive a test's loop."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+@pytest.fixture(scope="session")
+def newest_server() -> Generator[embedded.Server]:
+    """A migrated server of the newest major version on this machine."""
+
+    async def begin() -> embedded.Server:
+        started = await embedded.start(EmbeddedConfig(bin_dir=BY_MAJOR[max(BY_MAJOR)].bin_dir))
+        await migrate(dsn_for(started.url, "stoa_migrator", KeyRing.load(started.keyring_path)))
+        return started
+
+    # One thread for start and stop: the server's watch goes by the thread that started it.
+    with ThreadPoolExecutor(1) as thread:
+        started = thread.submit(asyncio.run, begin()).result()
+        yield started
+        thread.submit(asyncio.run, embedded.stop(started)).result()
+
+
+@pytest.fixture(params=["server", pytest.param("newest_server", marks=pytest.mark.all)])
+async def root(request: pytest.FixtureRequest) -> AsyncGenerator[asyncpg.Connection]:
+    """The superuser in the database `stoa`: of the tests' server, and of the newest version of PostgreSQL."""
+    chosen: embedded.Server = request.getfixturevalue(request.param)
+    connection = await asyncpg.connect(chosen.admin_dsn, database="stoa")
+    yield connection
+    await connection.close()

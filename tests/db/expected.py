@@ -1,0 +1,137 @@
+"""The tenant boundary as data: every table, every policy and every grant that there may be, and no other.
+
+A migration that makes a table adds its line here; that is where a reviewer reads who may do what.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+TENANT: Final = "(tenant_id = (NULLIF(current_setting('stoa.tenant'::text, true), ''::text))::uuid)"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One row of pg_policies; each of ours is permissive."""
+
+    roles: frozenset[str]
+    command: str
+    using: str | None
+    check: str | None
+
+
+# Those that every tenant table has.
+USUAL: Final = {
+    "tenant_rows": Policy(frozenset({"stoa_app", "stoa_sync"}), "ALL", TENANT, TENANT),
+    "owner_rows": Policy(frozenset({"stoa_owner"}), "ALL", "true", "true"),
+    "backup_rows": Policy(frozenset({"stoa_backup"}), "SELECT", "true", None),
+}
+SEEN_BY_PLATFORM: Final = {"platform_rows": Policy(frozenset({"stoa_platform"}), "SELECT", "true", None)}
+CLAIMED_BY_PLATFORM: Final = {"platform_claims": Policy(frozenset({"stoa_platform"}), "UPDATE", "true", "true")}
+
+
+@dataclass(frozen=True, slots=True)
+class Tenanted:
+    """A tenant table.
+
+    Attributes:
+        verbs: of stoa_app and stoa_sync on the whole table: letters of SELECT, INSERT, UPDATE, DELETE.
+        updates: columns that stoa_app and stoa_sync may update where they may not update the table.
+        seen: columns that stoa_platform may read.
+        claimed: columns that stoa_platform may update.
+    """
+
+    verbs: str = "SIUD"
+    updates: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
+    claimed: tuple[str, ...] = ()
+
+    @property
+    def policies(self) -> dict[str, Policy]:
+        """By name."""
+        return USUAL | (SEEN_BY_PLATFORM if self.seen else {}) | (CLAIMED_BY_PLATFORM if self.claimed else {})
+
+
+TENANTED: Final = {
+    "alert": Tenanted("SIU"),
+    "authority": Tenanted("SI"),
+    "authority_version": Tenanted("SI"),
+    "change": Tenanted(),
+    "connection": Tenanted("SIU"),
+    "credential": Tenanted("SIU", seen=("tenant_id", "credential_id", "token_hash")),
+    "decision": Tenanted("SIU"),
+    "domain": Tenanted("SID"),
+    "due_change": Tenanted(),
+    "entry": Tenanted("SI", updates=("first_seq", "chain"), seen=("tenant_id", "entry_no", "first_seq")),
+    "event": Tenanted("SI"),
+    "event_head": Tenanted("SIU"),
+    "freshness": Tenanted("SIU"),
+    "hold": Tenanted("SIU"),
+    "job": Tenanted(
+        seen=(
+            *("tenant_id", "job_id", "kind", "key", "due_at", "wanted", "again_at", "dead_at"),
+            *("seen", "lease_until", "lease_epoch", "attempts"),
+        ),
+        claimed=("seen", "lease_until", "lease_epoch", "attempts"),
+    ),
+    "person": Tenanted(),
+    "quarantine": Tenanted(),
+    "run": Tenanted("SIU"),
+    "schedule": Tenanted(seen=("tenant_id", "schedule_id", "next_at", "paused_reason")),
+    "source": Tenanted("SIU"),
+    "source_record": Tenanted(),
+    "tenant": Tenanted("SIU", seen=("tenant_id", "slug", "name", "time_zone", "sandbox", "clock_offset", "created_at")),
+}
+
+# Tables of no tenant: few and small, and nothing in them that a tenant must not know. Role to letters.
+REFERENCE: Final = {
+    "schema_migration": {"stoa_app": "S", "stoa_sync": "S", "stoa_platform": "S", "stoa_backup": "S"},
+    "tenant_slug": {"stoa_platform": "S", "stoa_app": "I", "stoa_backup": "S"},
+}
+
+STAGING: Final = frozenset({"person_record", "person_gone"})
+STAGING_GRANTS: Final = {"stoa_sync": "SIUD"}
+
+SEQUENCES: Final = frozenset({"entry_no_seq", "change_ord_seq"})
+SEQUENCE_GRANTS: Final = {
+    ("stoa_app", "USAGE"),
+    ("stoa_sync", "USAGE"),
+    ("stoa_backup", "SELECT"),
+}
+
+# Function to the roles that may call it. SECURITY DEFINER ones would pass the boundary: each needs a review, none is.
+FUNCTIONS: Final[dict[str, frozenset[str]]] = {
+    "secure_tenant_table": frozenset(),
+    "write_entry": frozenset({"stoa_app", "stoa_sync"}),
+}
+SECURITY_DEFINERS: Final[frozenset[str]] = frozenset()
+
+SCHEMAS: Final = {
+    "public": {("stoa_app", "USAGE"), ("stoa_sync", "USAGE"), ("stoa_platform", "USAGE"), ("stoa_backup", "USAGE")},
+    "stage": {("stoa_sync", "USAGE")},
+}
+
+VERBS: Final = {"S": "SELECT", "I": "INSERT", "U": "UPDATE", "D": "DELETE"}
+
+
+def table_grants() -> set[tuple[str, str, str]]:
+    """(schema.table, role, privilege) of every grant on a whole table."""
+    found: set[tuple[str, str, str]] = set()
+    for table, expected in TENANTED.items():
+        by_role = {"stoa_app": expected.verbs, "stoa_sync": expected.verbs, "stoa_backup": "S"}
+        found |= {(f"public.{table}", role, VERBS[verb]) for role, verbs in by_role.items() for verb in verbs}
+    for table, by_role in REFERENCE.items():
+        found |= {(f"public.{table}", role, VERBS[verb]) for role, verbs in by_role.items() for verb in verbs}
+    for table in STAGING:
+        found |= {(f"stage.{table}", role, VERBS[verb]) for role, verbs in STAGING_GRANTS.items() for verb in verbs}
+    return found
+
+
+def column_grants() -> set[tuple[str, str, str, str]]:
+    """(table, column, role, privilege) of every grant on a single column."""
+    found: set[tuple[str, str, str, str]] = set()
+    for table, expected in TENANTED.items():
+        for role in ("stoa_app", "stoa_sync"):
+            found |= {(table, column, role, "UPDATE") for column in expected.updates}
+        found |= {(table, column, "stoa_platform", "SELECT") for column in expected.seen}
+        found |= {(table, column, "stoa_platform", "UPDATE") for column in expected.claimed}
+    return found
