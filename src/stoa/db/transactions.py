@@ -178,8 +178,10 @@ class TenantTx(Tx):
     async def copy_to_stage(self, table: str, columns: Sequence[str], csv: bytes) -> None:
         """COPYs CSV (UTF-8, no header, NULL as an empty unquoted cell) into a table of schema `stage`.
 
-        columns: in the order of the CSV's cells; tenant_id and run_id are among them.
+        columns: in the order of the CSV's cells. Raises ValueError unless tenant_id and run_id are among them.
         """
+        if not {"tenant_id", "run_id"} <= set(columns):
+            raise ValueError(f"rows of stage.{table} must name their tenant and their run")
         await self.connection.copy_to_table(
             table, schema_name="stage", columns=list(columns), source=BytesIO(csv), format="csv", null=""
         )
