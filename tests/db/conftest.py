@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -12,8 +13,9 @@ from stoa.db import embedded
 from stoa.db.embedded import EmbeddedConfig
 from stoa.db.keyring import KeyRing
 from stoa.db.migrations import migrate
-from stoa.db.roles import dsn_for
+from stoa.db.roles import dsn_for, init_roles
 from tests.db.embedded.conftest import BY_MAJOR
+from tests.db.embedded.conftest import place as place
 
 
 def on_another_loop(work: Coroutine[Any, Any, Any]) -> Any:
@@ -45,3 +47,15 @@ async def root(request: pytest.FixtureRequest) -> AsyncGenerator[asyncpg.Connect
     connection = await asyncpg.connect(chosen.admin_dsn, database="stoa")
     yield connection
     await connection.close()
+
+
+@asynccontextmanager
+async def empty_database(server: embedded.Server) -> AsyncGenerator[str]:
+    """A database `empty` made as `stoa db init` makes one, without any migration. Gives its url."""
+    await init_roles(server.admin_dsn, server.keyring_path, "empty")
+    try:
+        yield server.url.replace("/stoa?", "/empty?")
+    finally:
+        admin = await asyncpg.connect(server.admin_dsn)
+        await admin.execute("DROP DATABASE empty WITH (FORCE)")
+        await admin.close()

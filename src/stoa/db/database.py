@@ -117,6 +117,10 @@ async def _transaction(tx: Tx, begin: str) -> AsyncGenerator[None]:
         yield
         if await connection.execute("COMMIT") != "COMMIT":
             raise TransactionFailedError("The transaction had failed before its end and was undone.")
+    except asyncpg.InternalClientError as error:
+        # What the driver raises when the server ended an idle connection and the next statement comes too soon.
+        await _undo(connection)
+        raise asyncpg.ConnectionDoesNotExistError("The connection was lost in the middle of a transaction.") from error
     except BaseException:
         await _undo(connection)
         raise
