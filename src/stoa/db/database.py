@@ -12,7 +12,7 @@ import msgspec
 from stoa.db.connecting import DatabaseNotMigrated, DatabaseRefusesUs, DatabaseUnreachable, explained
 from stoa.db.migrations import missing
 from stoa.db.notify import Notifier
-from stoa.db.transactions import SYSTEM, Connection, Origin, PlatformTx, TenantTx, Tx
+from stoa.db.transactions import SYSTEM, Connection, Origin, PlatformTx, TenantTx, Tx, is_gone
 from stoa.kernel.clock import Clock, system_clock
 from stoa.kernel.ids import TenantId
 
@@ -23,6 +23,7 @@ _Tx = TypeVar("_Tx", bound=Tx)
 _CLOSE_SECONDS: Final = 5.0
 _UNDO_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 0.2
+_TROUBLE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -117,9 +118,12 @@ async def _transaction(tx: Tx, begin: str) -> AsyncGenerator[None]:
         yield
         if await connection.execute("COMMIT") != "COMMIT":
             raise TransactionFailedError("The transaction had failed before its end and was undone.")
-    except asyncpg.InternalClientError as error:
-        # What the driver raises when the server ended an idle connection and the next statement comes too soon.
+    except (asyncpg.InternalClientError, asyncpg.InterfaceError) as error:
+        lost = isinstance(error, asyncpg.InternalClientError) or is_gone(connection)
         await _undo(connection)
+        if not lost:
+            raise
+        # How the driver answers a statement on a connection that the server has ended depends on where that met it.
         raise asyncpg.ConnectionDoesNotExistError("The connection was lost in the middle of a transaction.") from error
     except BaseException:
         await _undo(connection)
@@ -128,15 +132,15 @@ async def _transaction(tx: Tx, begin: str) -> AsyncGenerator[None]:
 
 async def _undo(connection: Connection) -> None:
     """Ends the transaction. A connection on which that is not certain is closed: the server then undoes it."""
-    if connection.is_closed():
+    if is_gone(connection):
         return
     try:
         await connection.execute("ROLLBACK", timeout=_UNDO_SECONDS)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
-        connection.terminate()
-    except BaseException:
-        connection.terminate()
-        raise
+    except BaseException as error:
+        if not is_gone(connection):
+            connection.terminate()
+        if not isinstance(error, _TROUBLE):
+            raise
 
 
 async def _close(pool: Pool) -> None:

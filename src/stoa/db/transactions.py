@@ -39,6 +39,15 @@ Poke = Callable[[str], None]
 SYSTEM = Origin(actor="system", via="system")
 
 
+def is_gone(connection: Connection) -> bool:
+    """Whether the connection is lost."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        # The pool has taken it back already, as it does when the server ends it.
+        return True
+
+
 class Tx:
     """A transaction with parameters bound by position. Values never stand in the text of a statement."""
 
@@ -103,7 +112,7 @@ class Tx:
         except BaseException:
             put_back()
             # With the connection gone the whole is undone, and the reason is the exception at hand.
-            if not self.connection.is_closed():
+            if not is_gone(self.connection):
                 await self.connection.execute(f"ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}")
             raise
         finally:
