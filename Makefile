@@ -27,12 +27,15 @@ test-all: setup-dev ## The rest: browser, foreign suites, fuzzing, crash sweeps
 	@$(PYTHON) -m pytest -p tests.no_skips -n auto -m all $(ARGS)
 
 check: setup-dev ## Lint, format, types, import rules, dependencies, house rules
-	@.venv/bin/ruff check
-	@.venv/bin/ruff format --check
-	@.venv/bin/basedpyright
-	@.venv/bin/lint-imports
-	@.venv/bin/deptry src
-	@$(PYTHON) -m pytest -p tests.no_skips tests/test_repository.py tests/test_documentation.py
+	@failed=""; \
+	run() { printf '\n-- %s\n' "$$*"; "$$@" || failed="$$failed\n  $$*"; }; \
+	run .venv/bin/ruff check --quiet; \
+	run .venv/bin/ruff format --check --quiet; \
+	run .venv/bin/basedpyright; \
+	run .venv/bin/lint-imports --no-logo; \
+	run .venv/bin/deptry --no-ansi src; \
+	run $(PYTHON) -m pytest -p tests.no_skips tests/test_repository.py tests/test_documentation.py; \
+	if [ -n "$$failed" ]; then printf "\nFailed:$$failed\n" >&2; exit 1; fi
 
 bench: setup-bench ## The figures of bench/, each against its peer in the same run
 	@$(PYTHON) -m bench $(ARGS)
