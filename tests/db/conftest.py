@@ -49,13 +49,24 @@ async def root(request: pytest.FixtureRequest) -> AsyncGenerator[asyncpg.Connect
     await connection.close()
 
 
+async def make_database(server: embedded.Server, name: str) -> str:
+    """Makes a database as `stoa db init` makes one, without any migration. Gives its url."""
+    await init_roles(server.admin_dsn, server.keyring_path, name)
+    return server.url.replace("/stoa?", f"/{name}?")
+
+
+async def drop_database(server: embedded.Server, name: str) -> None:
+    """Removes it, whoever is connected."""
+    admin = await asyncpg.connect(server.admin_dsn)
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.close()
+
+
 @asynccontextmanager
 async def empty_database(server: embedded.Server) -> AsyncGenerator[str]:
-    """A database `empty` made as `stoa db init` makes one, without any migration. Gives its url."""
-    await init_roles(server.admin_dsn, server.keyring_path, "empty")
+    """The url of a database `empty`, for the length of the block."""
+    url = await make_database(server, "empty")
     try:
-        yield server.url.replace("/stoa?", "/empty?")
+        yield url
     finally:
-        admin = await asyncpg.connect(server.admin_dsn)
-        await admin.execute("DROP DATABASE empty WITH (FORCE)")
-        await admin.close()
+        await drop_database(server, "empty")
