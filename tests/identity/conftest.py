@@ -1,11 +1,14 @@
 """A SCIM client of a tenant, over HTTP, in this process."""
 
+import asyncio
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 import pytest
+import uvicorn
 from starlette.applications import Starlette
 
 from stoa.access.actions import issue_token
@@ -114,6 +117,26 @@ class Scim:
 def patch_body(*operations: dict[str, Any]) -> dict[str, Any]:
     """A PatchOp message."""
     return {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": list(operations)}
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that listens on the loopback."""
+
+    base_url: str
+
+
+@pytest.fixture
+async def running(database: Database) -> AsyncGenerator[Running]:
+    """The SCIM routes behind uvicorn."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        app = Starlette(routes=list(scim_routes(database, base_url=base_url)))
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", ws="none", log_level="warning"))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        yield Running(base_url)
+        server.should_exit = True
+        await serving
 
 
 MakeScim = Callable[..., Awaitable[Scim]]

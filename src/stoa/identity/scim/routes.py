@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-import asyncpg
 import structlog
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from stoa.db.database import Database
+from stoa.db.errors import COLLISION, UNAVAILABLE, UniqueViolation
 from stoa.identity.scim import discovery, users
 from stoa.identity.scim.dialects import entra
 from stoa.identity.scim.entrance import Slugs, bearer_token, refusal, sender
@@ -33,6 +33,8 @@ from stoa.kernel.ids import TenantId
 
 Handler = Callable[[Call], Awaitable[Answer]]
 _ATTEMPTS: Final = 4
+# SQLSTATE of a statement that met its timeout.
+_QUERY_CANCELED: Final = "57014"
 _log: Final[Any] = structlog.get_logger("stoa.scim")
 
 
@@ -98,6 +100,9 @@ class _Endpoint:
             answer = await _answer(self.service, scope, receive, trace_id)
         except ScimError as error:
             answer = error_answer(error)
+        except UNAVAILABLE as error:
+            _log.warning("scim_database_unavailable", trace_id=trace_id, **_told(error))
+            answer = error_answer(_later(10))
         except Exception as error:
             _log.error("scim_request_failed", method=method, trace_id=trace_id, **_told(error))
             detail = f"The server failed. The operator finds the reason under the trace id {trace_id}."
@@ -165,17 +170,24 @@ async def _in_transaction(visit: _Visit, request: Request, query: str, found: _F
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             return await _visited(visit, request, query, found)
-        except asyncpg.UniqueViolationError:
+        except UniqueViolation:
             # Somebody made the same a moment ago: the next attempt sees it and says so.
             if attempt == _ATTEMPTS:
                 raise ScimError(HTTPStatus.CONFLICT, "Another request made the same.", ScimType.UNIQUENESS) from None
-        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+        except COLLISION:
             if attempt == _ATTEMPTS:
-                headers = (("retry-after", "1"),)
-                raise ScimError(HTTPStatus.SERVICE_UNAVAILABLE, "Too much at once.", headers=headers) from None
-        except asyncpg.QueryCanceledError:
+                raise _later(1) from None
+        except Exception as error:
+            if getattr(error, "sqlstate", None) != _QUERY_CANCELED:
+                raise
             raise bad(ScimType.TOO_MANY, "The filter takes too long. Add a comparison of userName.") from None
     raise AssertionError("unreachable")
+
+
+def _later(seconds: int) -> ScimError:
+    """503 with the time after which identity providers try again."""
+    detail = "The database is busy or away. Try again."
+    return ScimError(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=(("retry-after", str(seconds)),))
 
 
 async def _visited(visit: _Visit, request: Request, query: str, found: _Found | None) -> Answer:
