@@ -25,6 +25,8 @@ def parse_id(text: str) -> UUID | None:
     if len(text) != 36:
         return None
     try:
-        return UUID(text)
+        found = UUID(text)
     except ValueError:
         return None
+    # UUID() also reads spaces, digits of other scripts, and hyphens that stand elsewhere.
+    return found if str(found) == text.lower() else None
