@@ -17,6 +17,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from stoa.db.connecting import explained
+from stoa.db.roles import MIGRATOR, OWNER
 from stoa.kernel.problems import Misconfigured
 
 # Any fixed number will do; it spells "stoa".
@@ -103,7 +104,7 @@ async def migrate(connect_args: Mapping[str, Any], folder: Path | None = None) -
     wanted = migrations_on_disk(folder)
     connection = await _connected(connect_args)
     try:
-        await connection.execute("SET ROLE stoa_owner; SET search_path = public; SET lock_timeout = 0")
+        await connection.execute(f"SET ROLE {OWNER}; SET search_path = public; SET lock_timeout = 0")
         # Waits for as long as another runner takes. Only the migrations themselves must not queue up for locks.
         await connection.execute("SELECT pg_advisory_lock($1)", _ADVISORY_LOCK)
         await connection.execute("SET lock_timeout = '4s'; SET client_min_messages = warning")
@@ -166,9 +167,11 @@ async def missing(connection: Connection, folder: Path | None = None, *, before_
 
 
 async def pending(connect_args: Mapping[str, Any], folder: Path | None = None) -> list[str]:
-    """As `missing`, on a connection of its own; what `/readyz` asks. Raises DatabaseUnreachable."""
+    """As `missing`, on a connection of its own. Raises DatabaseUnreachable."""
     connection = await _connected(connect_args)
     try:
+        if connect_args.get("user") == MIGRATOR:
+            await connection.execute(f"SET ROLE {OWNER}")
         return await missing(connection, folder)
     finally:
         await connection.close()
