@@ -1,6 +1,6 @@
 """Making text comparable without regard to case."""
 
-from unicodedata import is_normalized
+from unicodedata import is_normalized, normalize
 
 import pytest
 from hypothesis import example, given
@@ -32,7 +32,8 @@ def test_ascii_goes_the_short_way_to_the_same_end(text: str) -> None:
 
 @given(st.text())
 def test_case_makes_no_difference(text: str) -> None:
-    assert fold(text.casefold()) == fold(text)
+    # In NFKC first: a iota below a letter (U+0345) becomes a letter of its own, and marks after it would be its marks.
+    assert fold(normalize("NFKC", text).casefold()) == fold(text)
 
 
 @pytest.mark.parametrize(
