@@ -1,0 +1,25 @@
+"""The driver's errors that other rooms may name: only `db` imports the driver."""
+
+from typing import Final
+
+import asyncpg
+
+UniqueViolation = asyncpg.UniqueViolationError
+ForeignKeyViolation = asyncpg.ForeignKeyViolationError
+CheckViolation = asyncpg.CheckViolationError
+
+# The server is away, going or full; a later try may do.
+UNAVAILABLE: Final[tuple[type[Exception], ...]] = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.TooManyConnectionsError,
+    OSError,
+)
+# Two transactions met; trying the whole transaction again is right.
+COLLISION: Final[tuple[type[Exception], ...]] = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+)
