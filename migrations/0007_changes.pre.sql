@@ -36,9 +36,9 @@ CREATE INDEX run_recent ON run (tenant_id, created_at DESC, run_id);
 CREATE INDEX run_source ON run (tenant_id, source_id, created_at DESC);
 CREATE INDEX run_open ON run (tenant_id, source_id, created_at)
   WHERE state IN ('queued', 'planning', 'planned', 'approved', 'applying', 'held');
--- One rollback of a run at a time, for as long as it has not been refused.
+-- One rollback of a run at a time. An applied one does not bar the next: an hour's window may have got new changes since.
 CREATE UNIQUE INDEX run_one_rollback ON run (tenant_id, of_run)
-  WHERE kind = 'rollback' AND state NOT IN ('rejected', 'errored', 'stale', 'undone');
+  WHERE kind = 'rollback' AND state NOT IN ('applied', 'rejected', 'errored', 'stale', 'undone');
 SELECT secure_tenant_table('run', 'SELECT, INSERT, UPDATE');
 
 -- No cache: within one subject the order of ord is the order of the changes, whichever session made them.

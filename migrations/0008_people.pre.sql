@@ -40,6 +40,7 @@ CREATE INDEX person_employee_id ON person (tenant_id, employee_id_key) WHERE emp
 CREATE INDEX person_email ON person (tenant_id, email_key) WHERE email_key IS NOT NULL;
 CREATE INDEX person_user_name ON person (tenant_id, user_name_key) WHERE user_name_key IS NOT NULL;
 CREATE INDEX person_display_name ON person (tenant_id, display_name_key, person_id);
+CREATE INDEX person_merged ON person (tenant_id, merged_into) WHERE merged_into IS NOT NULL;
 CREATE INDEX person_manager ON person (tenant_id, manager_id) WHERE manager_id IS NOT NULL;
 SELECT secure_tenant_table('person');
 
@@ -95,13 +96,14 @@ CREATE TABLE source_record (
 ) WITH (fillfactor = 50);
 CREATE INDEX source_record_person ON source_record (tenant_id, person_id);
 CREATE INDEX source_record_manager ON source_record (tenant_id, source_id, manager_ref) WHERE manager_ref IS NOT NULL;
-CREATE UNIQUE INDEX source_record_user_name ON source_record (tenant_id, source_id, user_name_key)
-  WHERE user_name_key IS NOT NULL AND present;
+CREATE INDEX source_record_user_name ON source_record (tenant_id, source_id, user_name_key) WHERE user_name_key IS NOT NULL;
+-- A user name is one resource's alone. A report's rows, whose key is not their own id, may repeat one: a person who was a
+-- contractor and is an employee now stands in it twice.
+CREATE UNIQUE INDEX source_record_one_user_name ON source_record (tenant_id, source_id, user_name_key)
+  WHERE user_name_key IS NOT NULL AND present AND external_id = resource_id::text;
 CREATE UNIQUE INDEX source_record_scim_external_id ON source_record (tenant_id, source_id, scim_external_id)
   WHERE scim_external_id IS NOT NULL AND present;
--- Records that left, for whoever comes back under the same name.
-CREATE INDEX source_record_gone_user_name ON source_record (tenant_id, source_id, user_name_key)
-  WHERE user_name_key IS NOT NULL AND NOT present;
+-- Records that left, for whoever comes back under the same id of the client's.
 CREATE INDEX source_record_gone_scim_external_id ON source_record (tenant_id, source_id, scim_external_id)
   WHERE scim_external_id IS NOT NULL AND NOT present;
 CREATE INDEX source_record_email ON source_record (tenant_id, source_id, email_key) WHERE email_key IS NOT NULL;

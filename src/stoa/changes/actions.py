@@ -1,4 +1,7 @@
-"""Asking for runs and deciding on them. The work itself is done by the worker, one lease per source, so that a source has one writer at a time."""
+"""Asking for runs and deciding on them.
+
+The work itself is done by the worker, one lease per source, so that a source has one writer at a time.
+"""
 
 from stoa.alerts.actions import resolve_alerts
 from stoa.changes import queries
@@ -29,7 +32,8 @@ async def queue_run(tx: TenantTx, new: NewRun) -> Run:
 async def approve(tx: TenantTx, run_id: RunId) -> Run:
     """Lets a held or planned run be applied as it was planned.
 
-    Raises WrongState when it is in neither state. When the source's records changed since the plan was made, the run becomes stale instead.
+    When another run has changed the source's records since the plan was made, the worker finds the run stale instead of
+    applying it. Raises WrongState when the run is in neither state.
     """
     run = await queries.run_by_id(tx, run_id, lock=True)
     if run.state not in {RunState.HELD, RunState.PLANNED}:
@@ -57,7 +61,11 @@ async def reject(tx: TenantTx, run_id: RunId) -> Run:
 
 
 async def queue_rollback(tx: TenantTx, run_id: RunId, *, plan_only: bool = False) -> Run:
-    """Queues the run that undoes an applied one. Raises WrongState when there is nothing to undo, or a rollback of it is under way."""
+    """Queues the run that undoes an applied one.
+
+    plan_only: stop at the plan, and wait for `approve`.
+    Raises WrongState when there is nothing to undo, or a rollback of it is under way.
+    """
     of_run = await queries.run_by_id(tx, run_id, lock=True)
     undoable = of_run.state is RunState.APPLIED or of_run.kind is RunKind.SCIM_WINDOW
     if not undoable:
@@ -79,7 +87,7 @@ async def queue_rollback(tx: TenantTx, run_id: RunId, *, plan_only: bool = False
 async def _open_rollback(tx: TenantTx, of_run: RunId) -> Run | None:
     run_id = await tx.fetchval(
         """SELECT run_id FROM run WHERE tenant_id = $1 AND of_run = $2 AND kind = 'rollback'
-        AND state NOT IN ('rejected', 'errored', 'stale', 'undone')""",
+        AND state NOT IN ('applied', 'rejected', 'errored', 'stale', 'undone')""",
         tx.tenant_id, of_run,
     )  # fmt: skip
     return None if run_id is None else await queries.run_by_id(tx, run_id)

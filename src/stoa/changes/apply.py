@@ -1,4 +1,6 @@
-"""Applying a plan in batches, each fenced, each a transaction of its own, so that a killed worker's successor goes on where it stopped."""
+"""Applying a plan in batches, each fenced, each a transaction of its own, so that a killed worker's successor goes on
+where it stopped.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

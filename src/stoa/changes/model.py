@@ -80,7 +80,8 @@ class Reason:
 class Run:
     """One life cycle for everything that changes records.
 
-    `counts` is the plan by action; `figures` holds what else was counted, such as rows read or quarantined, and `seconds`.
+    `counts` is the plan by action; `figures` holds what else was counted, such as rows read or quarantined, and
+    `seconds`.
     `applied_through` is the last `ord` whose batch was committed.
     """
 
@@ -124,8 +125,8 @@ class NewRun:
 class Change:
     """One row of a plan, which is also its journal row.
 
-    `state` is the row's own standing with that of its run considered. before and after hold only the columns that differ; before is None for a
-    record that is made, after is None for one that goes.
+    `state` is the row's own standing with that of its run considered. before and after hold only the columns that
+    differ; before is None for a record that is made, after is None for one that goes.
     """
 
     run_id: RunId

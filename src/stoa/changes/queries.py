@@ -1,5 +1,7 @@
 """Runs and changes in SQL."""
 
+# ruff: noqa: S608 - identifiers are code (`enter` checks that they are); every value is a bound parameter
+
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -10,8 +12,9 @@ from stoa.changes.rules import sources_of
 from stoa.db.transactions import Row, TenantTx
 from stoa.kernel.ids import ConnectionId, RunId, SourceId, new_id
 
-_RUN = """run_id, kind, state, target, source_id, connection_id, of_run, plan_only, actor, input_digest, mapping_version, authority_version,
- lease_epoch, reasons, counts, figures, applied_through, created_at, planned_at, decided_at, decided_by, finished_at"""
+_RUN = """run_id, kind, state, target, source_id, connection_id, of_run, plan_only, actor, input_digest, mapping_version,
+ authority_version, lease_epoch, reasons, counts, figures, applied_through, created_at, planned_at, decided_at,
+ decided_by, finished_at"""
 # A row that says 'planned' stands where its run stands.
 STATE = """CASE WHEN c.state <> 'planned' THEN c.state WHEN c.ord <= r.applied_through THEN 'applied'
  WHEN r.state IN ('rejected', 'held') THEN r.state ELSE 'planned' END"""
@@ -19,21 +22,25 @@ STATE = """CASE WHEN c.state <> 'planned' THEN c.state WHEN c.ord <= r.applied_t
 
 def _run(row: Row) -> Run:
     values: dict[str, Any] = dict(row.items())
-    return Run(**values | {"kind": RunKind(row["kind"]), "state": RunState(row["state"])})
+    values["kind"], values["state"] = RunKind(row["kind"]), RunState(row["state"])
+    return Run(**values)
 
 
 def _change(row: Row) -> Change:
     values: dict[str, Any] = dict(row.items())
-    return Change(**values | {"action": Action(row["action"])})
+    values["action"] = Action(row["action"])
+    return Change(**values)
 
 
 async def insert_run(tx: TenantTx, new: NewRun) -> Run:
     """A fresh run in state `queued`."""
     row = await tx.fetchrow(
-        f"""INSERT INTO run (tenant_id, run_id, kind, state, target, source_id, connection_id, of_run, plan_only, actor, created_at)
+        f"""INSERT INTO run
+          (tenant_id, run_id, kind, state, target, source_id, connection_id, of_run, plan_only, actor, created_at)
         VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10) RETURNING {_RUN}""",
-        tx.tenant_id, new_id(), new.kind, new.target, new.source_id, new.connection_id, new.of_run, new.plan_only, tx.origin.actor, tx.now,
-    )  # fmt: skip
+        *(tx.tenant_id, new_id(), new.kind, new.target, new.source_id, new.connection_id, new.of_run, new.plan_only),
+        *(tx.origin.actor, tx.now),
+    )
     assert row is not None
     return _run(row)
 
@@ -61,7 +68,10 @@ async def recent_runs(tx: TenantTx, *, source_id: SourceId | None = None, limit:
 
 
 async def next_open_run(tx: TenantTx, source_id: SourceId) -> Run | None:
-    """The oldest run of a source that a worker can go on with: whatever was approved or begun first, then what is queued (index run_open)."""
+    """The oldest run of a source that a worker can go on with (index run_open).
+
+    Whatever was approved or begun comes first, then what is queued.
+    """
     row = await tx.fetchrow(
         f"""SELECT {_RUN} FROM run WHERE tenant_id = $1 AND source_id = $2
         AND (state IN ('queued', 'planning', 'approved', 'applying') OR (state = 'planned' AND NOT plan_only))
@@ -112,9 +122,10 @@ async def next_batch(tx: TenantTx, run: Run, size: int) -> tuple[int, int] | Non
 async def count_plan(tx: TenantTx, run_id: RunId) -> tuple[dict[str, int], int]:
     """Planned changes by action, and how many are conflicts."""
     rows = await tx.fetch(
-        "SELECT action, state = 'conflict' AS conflict, count(*) AS n FROM change WHERE tenant_id = $1 AND run_id = $2 GROUP BY 1, 2",
-        tx.tenant_id, run_id,
-    )  # fmt: skip
+        """SELECT action, state = 'conflict' AS conflict, count(*) AS n FROM change
+        WHERE tenant_id = $1 AND run_id = $2 GROUP BY 1, 2""",
+        *(tx.tenant_id, run_id),
+    )
     counts = {row["action"]: row["n"] for row in rows if not row["conflict"]}
     return counts, sum(row["n"] for row in rows if row["conflict"])
 
@@ -137,8 +148,8 @@ async def changes_page(
 ) -> list[Change]:
     """A page of a run's changes in their order, each with its standing."""
     rows = await tx.fetch(
-        f"""SELECT c.run_id, c.ord, c.action, c.reason, c.subject, c.source_id, c.resource_id, c.person_id, c.before, c.after, {STATE} AS state,
-          c.note, c.at
+        f"""SELECT c.run_id, c.ord, c.action, c.reason, c.subject, c.source_id, c.resource_id, c.person_id,
+          c.before, c.after, {STATE} AS state, c.note, c.at
         FROM change c JOIN run r ON r.tenant_id = c.tenant_id AND r.run_id = c.run_id
         WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.ord > $3 AND ($4::text[] IS NULL OR c.action = ANY($4))
           AND (NOT $5 OR c.state = 'conflict')
@@ -167,13 +178,15 @@ async def mark_undone(tx: TenantTx, rollback: Run) -> None:
     await tx.execute(
         """UPDATE change u SET state = 'undone' FROM change c
         WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.state = 'planned' AND u.tenant_id = $1 AND u.run_id = $3
-          AND u.source_id = c.source_id AND u.subject = c.subject AND u.state <> 'conflict'""",
+          AND u.source_id = c.source_id AND u.subject = c.subject AND u.state <> 'conflict'
+          AND u.ord <= (c.note->>'inverts')::bigint""",
         tx.tenant_id, rollback.run_id, rollback.of_run,
     )  # fmt: skip
     await tx.execute(
-        "UPDATE run SET state = 'undone' WHERE tenant_id = $1 AND run_id = $2 AND state = 'applied' AND kind <> 'scim_window'",
-        tx.tenant_id, rollback.of_run,
-    )  # fmt: skip
+        """UPDATE run SET state = 'undone'
+        WHERE tenant_id = $1 AND run_id = $2 AND state = 'applied' AND kind <> 'scim_window'""",
+        *(tx.tenant_id, rollback.of_run),
+    )
 
 
 async def connection_of(tx: TenantTx, run: Run) -> ConnectionId | None:

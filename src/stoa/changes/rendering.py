@@ -1,4 +1,7 @@
-"""The events of a bulk batch, rendered from its change rows when they are read: a batch writes one entry, whatever its size."""
+"""The events of a bulk batch, rendered from its change rows when they are read.
+
+A batch writes one entry, whatever its size.
+"""
 
 from typing import Any
 
@@ -25,7 +28,8 @@ async def render_changes(tx: TenantTx, run_id: RunId, ord_from: int, ord_to: int
     rows = await tx.fetch(
         """SELECT r.target, c.action, c.reason, c.subject, c.source_id, c.resource_id, c.person_id, c.before, c.after
         FROM change c JOIN run r ON r.tenant_id = c.tenant_id AND r.run_id = c.run_id
-        WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.ord BETWEEN $3 AND $4 AND c.state <> 'conflict' ORDER BY c.ord""",
+        WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.ord BETWEEN $3 AND $4 AND c.state <> 'conflict'
+        ORDER BY c.ord""",
         tx.tenant_id, run_id, ord_from, ord_to,
     )  # fmt: skip
     return [_event(row, run_id) for row in rows]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from stoa.changes.model import Action, Reason, RunState
 
-# The only transitions there are. A killed worker leaves `planning` or `applying`; the next one starts the plan anew, or goes on applying.
+# The only transitions there are. A killed worker leaves `planning` or `applying`; the next one starts the plan anew, or
+# goes on applying.
 TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
     RunState.QUEUED: frozenset({RunState.PLANNING, RunState.ERRORED, RunState.REJECTED}),
     RunState.PLANNING: frozenset(
@@ -35,7 +36,8 @@ def sources_of(state: RunState) -> list[str]:
 class Threshold:
     """How many changes of one kind a run may make without a person's consent.
 
-    The run is held when there are more than `floor` of them and either more than `percent` of the population or more than `absolute`.
+    The run is held when there are more than `floor` of them and either more than `percent` of the population or more
+    than `absolute`.
     """
 
     percent: float
@@ -43,7 +45,8 @@ class Threshold:
     floor: int = 5
 
 
-# Deactivations cost people their access, so they are the first to be doubted. A first load has no population and is not measured in per cent.
+# Deactivations cost people their access, so they are the first to be doubted. A first load has no population and is not
+# measured in per cent.
 DEFAULT_THRESHOLDS: Mapping[Action, Threshold] = {
     Action.DEACTIVATE: Threshold(percent=10, absolute=500),
     Action.REACTIVATE: Threshold(percent=20, absolute=1000),
@@ -57,7 +60,8 @@ DEFAULT_THRESHOLDS: Mapping[Action, Threshold] = {
 def tripped(counts: Mapping[str, int], population: int, thresholds: Mapping[Action, Threshold]) -> list[Reason]:
     """The reasons for which a plan must wait for a person, none if it may be applied.
 
-    counts: changes by action. population: records of the source before the run; 0 for a first load, which no percentage can measure.
+    counts: changes by action.
+    population: records of the source before the run; 0 for a first load, which no percentage can measure.
     """
     reasons: list[Reason] = []
     if population == 0:
@@ -76,7 +80,8 @@ def tripped(counts: Mapping[str, int], population: int, thresholds: Mapping[Acti
             Reason(
                 code=f"{action}_over_threshold",
                 detail=f"The run would {action} {n:,} people: {over}.",
-                hint="Compare with the source system. Approve the run if this is meant, otherwise reject it and have the source corrected.",
+                hint="Compare with the source system. Approve the run if this is meant, otherwise reject it and have "
+                "the source corrected.",
                 figures={"action": str(action), "count": n, "population": population, "percent": round(share, 1)},
             )
         )

@@ -34,6 +34,7 @@ class Target(Protocol):
     async def plan_rollback(self, tx: TenantTx, run: Run, of_run: Run) -> None:
         """Writes the changes that undo `of_run` as the plan of `run`, newest first.
 
-        A field that somebody else asserted since is left out and listed in the row's note; a row with nothing left to undo is a conflict.
+        A field that somebody else asserted since is left out and listed in the row's note; a row with nothing left to
+        undo is a conflict.
         """
         ...

@@ -1,7 +1,10 @@
-"""One record at a time, as SCIM and the console change people: resolve, write, journal, settle, emit, in the caller's transaction.
+"""One record at a time, as SCIM and the console change people: resolve, write, journal, settle, emit, in the caller's
+transaction.
 
 `bulk` does the same for many at once; a property test holds the two together.
 """
+
+# ruff: noqa: S608 - identifiers come from `columns`, which is code; every value is a bound parameter
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,7 +28,8 @@ from stoa.people.rules import CreateNew, Linked, LinkTo, Refuse, describe, in_fo
 async def provision(tx: TenantTx, source_id: SourceId, asserted: Asserted) -> Provisioned | Refused:
     """Makes a record of a source (SCIM's POST), of a new person or of one whom the resolver recognises.
 
-    A record that the source has already, but which is inactive or gone, is revived under its old id (features SC4). A name that is in use is refused.
+    A record that the source has already, but which is inactive or gone, is revived under its old id. A name that is in
+    use is refused.
     """
     user_name = asserted.values.get("user_name")
     named = await queries.records_named(tx, source_id, key_of(user_name), asserted.scim_external_id)
@@ -92,7 +96,8 @@ async def _make(
     person_id = verdict.person_id if isinstance(verdict, LinkTo) else PersonId(fresh)
     columns = await _columns(tx, asserted)
     run_id = journal.window_of(tx, source_id)
-    # The record comes before its person (the foreign key waits for the commit): where the name is taken, nothing else has been written.
+    # The record comes before its person (the foreign key waits for the commit): where the name is taken, nothing else
+    # has been written.
     if not await _insert_record(tx, (source_id, external_id, resource_id, person_id, run_id), columns):
         return None
     if isinstance(verdict, LinkTo):
@@ -104,27 +109,39 @@ async def _make(
     if columns["hire_date"] or columns["termination_date"]:
         await replace_due_changes(tx, source_id, external_id, asserted.active, columns)
     action = Action.LINK if isinstance(verdict, LinkTo) else Action.CREATE
-    after = {name: to_json(value) for name, value in columns.items() if value is not None and name != "raw"}
-    if asserted.raw is not None:
-        after["raw"] = dict(asserted.raw)
-    await journal.write(
-        tx, journal.Entry(action, verdict.rule, external_id, source_id, resource_id, person_id, None, after)
+    after = {name: to_json(value) for name, value in columns.items() if value is not None}
+    entry = journal.Entry(action, verdict.rule, external_id, source_id, resource_id, person_id, None, after)
+    await journal.write(tx, entry)
+    return Provisioned(
+        Record(
+            source_id,
+            external_id,
+            resource_id,
+            person_id,
+            present=True,
+            asserted_active=asserted.active,
+            active=columns["active"],
+            values={name: columns[name] for name in RECORD_VALUES},
+            scim_external_id=asserted.scim_external_id,
+            raw=asserted.raw,
+            version=1,
+            created_at=tx.now,
+            updated_at=tx.now,
+        ),
+        verdict.rule,
+        revived=False,
     )
-    record = Record(
-        source_id, external_id, resource_id, person_id, True, asserted.active, columns["active"], {n: columns[n] for n in RECORD_VALUES},
-        asserted.scim_external_id, asserted.raw, 1, tx.now, tx.now,
-    )  # fmt: skip
-    return Provisioned(record, verdict.rule, revived=False)
 
 
 async def _insert_record(tx: TenantTx, ids: tuple[object, ...], columns: Mapping[str, Any]) -> bool:
     names = ", ".join(columns)
     marks = ", ".join(f"${i}" for i in range(8, 8 + len(columns)))
     made = await tx.execute(
-        f"""INSERT INTO source_record (tenant_id, source_id, external_id, resource_id, person_id, last_run, created_at, updated_at, {names})
+        f"""INSERT INTO source_record
+          (tenant_id, source_id, external_id, resource_id, person_id, last_run, created_at, updated_at, {names})
         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, {marks}) ON CONFLICT DO NOTHING""",
-        tx.tenant_id, *ids, tx.now, *columns.values(),
-    )  # fmt: skip
+        *(tx.tenant_id, *ids, tx.now, *columns.values()),
+    )
     return made == 1
 
 
@@ -157,13 +174,19 @@ async def _columns(tx: TenantTx, asserted: Asserted) -> dict[str, Any]:
 
 
 async def assert_record(tx: TenantTx, record: Record, asserted: Asserted) -> Changed | Unchanged | Refused:
-    """Has a record, locked by the caller, say what `asserted` says (SCIM's PUT and PATCH). Nothing is written when it says so already."""
+    """Has a record, locked by the caller, say what `asserted` says (SCIM's PUT and PATCH).
+
+    Nothing is written when it says so already.
+    """
     wanted = await _columns(tx, asserted)
     return await _change(tx, record, wanted, None)
 
 
 async def remove_record(tx: TenantTx, record: Record) -> Changed | Unchanged:
-    """Takes a record, locked by the caller, out of its source (SCIM's DELETE). History stays, and a later POST revives it under its id."""
+    """Takes a record, locked by the caller, out of its source (SCIM's DELETE).
+
+    History stays, and a later POST revives it under its id.
+    """
     gone = {**_standing(record), "present": False, "asserted_active": False, "active": False}
     changed = await _change(tx, record, gone, (Action.DEACTIVATE, "deleted_in_source"))
     assert not isinstance(changed, Refused)
@@ -198,7 +221,7 @@ async def _change(
     if dated and changed.keys() & {"asserted_active", "hire_date", "termination_date"}:
         await replace_due_changes(tx, record.source_id, record.external_id, bool(wanted["asserted_active"]), wanted)
     before = {name: to_json(standing[name]) for name in changed}
-    after = {name: to_json(value) for name, value in changed.items()}
+    after: dict[str, Any] = {name: to_json(value) for name, value in changed.items()}
     entry = journal.Entry(
         action, reason, record.external_id, record.source_id, record.resource_id, record.person_id, before, after
     )
@@ -238,6 +261,6 @@ async def _update_record(tx: TenantTx, record: Record, changed: Mapping[str, Any
         async with tx.savepoint():
             await tx.execute(sql, *params)
     except asyncpg.UniqueViolationError as error:
-        what = "external id" if "scim_external_id" in str(error) else "user name"
+        what = "external id" if error.constraint_name == "source_record_scim_external_id" else "user name"
         return Refused(f"{what.replace(' ', '_')}_taken", f"Another user has this {what}.", (record.person_id,))
     return None

@@ -1,4 +1,7 @@
-"""Column lists, derived from `fields`, in the forms in which statements need them. Identifiers come from the code alone, never from input."""
+"""Column lists, derived from `fields`, in the forms in which statements need them.
+
+Identifiers come from the code alone, never from input.
+"""
 
 from stoa.people.fields import FIELDS, KEY_COLUMNS, PERSON_FIELDS
 
@@ -24,3 +27,8 @@ def assigned(columns: tuple[str, ...], alias: str) -> str:
 def differ(columns: tuple[str, ...], one: str, other: str) -> str:
     """A condition: the two rows differ in any of the columns."""
     return f"({listed(columns, one)}) IS DISTINCT FROM ({listed(columns, other)})"
+
+
+# The planned changes of a batch, as `c`: $1 tenant, $2 run, $3 and $4 first and last ord. And the record of a change.
+BATCH = "c.tenant_id = $1 AND c.run_id = $2 AND c.ord BETWEEN $3 AND $4 AND c.state = 'planned'"
+RECORD_OF_CHANGE = "r.tenant_id = $1 AND r.source_id = c.source_id AND r.external_id = c.subject"

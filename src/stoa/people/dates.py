@@ -7,34 +7,33 @@ from zoneinfo import ZoneInfo
 
 from stoa.db.transactions import TenantTx
 from stoa.kernel.ids import SourceId
-from stoa.people.model import Values
 from stoa.people.rules import due_changes
 
+_ZONE = "people.zone"
 
-async def tenant_today(tx: TenantTx, values: Values | None = None) -> date:
-    """The date in the tenant's time zone by the tenant's clock. When `values` has no date to compare, the zone is not asked for."""
+
+async def tenant_today(tx: TenantTx, values: Mapping[str, Any] | None = None) -> date:
+    """The date in the tenant's time zone by the tenant's clock.
+
+    values: what is to be compared with it. Without a date there, the zone does not matter and is not asked for.
+    """
     if values is not None and values.get("hire_date") is None and values.get("termination_date") is None:
         return tx.now.date()
-    zone = tx.memo.get("people.zone")
+    zone = tx.memo.get(_ZONE)
     if not isinstance(zone, ZoneInfo):
         zone = ZoneInfo(await tx.fetchval("SELECT time_zone FROM tenant WHERE tenant_id = $1", tx.tenant_id))
-        tx.memo["people.zone"] = zone
+        tx.memo[_ZONE] = zone
     return tx.now.astimezone(zone).date()
 
 
 async def replace_due_changes(
     tx: TenantTx, source_id: SourceId, external_id: str, asserted_active: bool, values: Mapping[str, Any]
 ) -> None:
-    """Writes down when the record's state will change by itself. A record without dates, and without earlier ones, costs nothing here."""
-    if values.get("hire_date") is None and values.get("termination_date") is None and not asserted_active:
-        due: list[tuple[date, bool]] = []
-    else:
-        due = due_changes(asserted_active, values, await tenant_today(tx, values))
+    """Writes down when the record's state will change by itself, in place of what stood there."""
+    due = due_changes(asserted_active, values, await tenant_today(tx, values))
     await tx.execute(
         "DELETE FROM due_change WHERE tenant_id = $1 AND source_id = $2 AND external_id = $3",
-        tx.tenant_id,
-        source_id,
-        external_id,
+        *(tx.tenant_id, source_id, external_id),
     )
     if due:
         await tx.execute_many(

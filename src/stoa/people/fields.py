@@ -1,4 +1,7 @@
-"""The fields of a person that a source may assert, in one list: columns, keys, journal and authority are all derived from it."""
+"""The fields of a person that a source may assert, in one list.
+
+Columns, keys, journal and authority all derive from it.
+"""
 
 from dataclasses import dataclass
 from datetime import date

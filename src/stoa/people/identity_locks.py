@@ -1,6 +1,7 @@
 """Locks that keep two writers from making the same person at the same moment.
 
-A single request locks the identifiers by which it looks for a person; a bulk batch locks the tenant's identifiers as a whole.
+A single request locks the identifiers by which it looks for a person; a bulk batch locks the tenant's identifiers as a
+whole.
 """
 
 from hashlib import blake2b
@@ -21,9 +22,10 @@ async def lock_identifiers(tx: TenantTx, employee_id_key: str | None, email_key:
     )
     if keys:
         await tx.execute(
-            "SELECT pg_advisory_xact_lock_shared($1::bigint), (SELECT count(pg_advisory_xact_lock(key)) FROM unnest($2::bigint[]) AS key)",
-            _number(tx, "people"), keys,
-        )  # fmt: skip
+            """SELECT pg_advisory_xact_lock_shared($1::bigint),
+            (SELECT count(pg_advisory_xact_lock(key)) FROM unnest($2::bigint[]) AS key)""",
+            *(_number(tx, "people"), keys),
+        )
 
 
 async def lock_all_identifiers(tx: TenantTx) -> None:

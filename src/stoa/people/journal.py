@@ -1,4 +1,6 @@
-"""Journal rows of single changes: one run for each clock hour (UTC) of a source, made by the first request of the hour and touched by none after it."""
+"""Journal rows of single changes: one run for each clock hour (UTC) of a source, made by the first request of the hour
+and touched by none after it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +34,15 @@ def window_of(tx: TenantTx, source_id: SourceId) -> RunId:
     return RunId(uuid5(source_id, f"window {tx.now:%Y-%m-%dT%H}Z"))
 
 
+_WRITE = """
+WITH hour AS (
+  INSERT INTO run (tenant_id, run_id, kind, state, target, source_id, actor, created_at, planned_at)
+  VALUES ($1, $2, $12, 'applied', $13, $6, $14, $11, $11) ON CONFLICT DO NOTHING)
+INSERT INTO change
+  (tenant_id, run_id, action, reason, subject, source_id, resource_id, person_id, before, after, state, at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'applied', $11) RETURNING ord"""
+
+
 async def write(tx: TenantTx, entry: Entry) -> None:
     """Writes the row, and the one event that is rendered from it; and the run of this hour, if it is not there yet.
 
@@ -39,12 +50,8 @@ async def write(tx: TenantTx, entry: Entry) -> None:
     """
     run_id = window_of(tx, entry.source_id)
     ord_ = await tx.fetchval(
-        """WITH hour AS (
-          INSERT INTO run (tenant_id, run_id, kind, state, target, source_id, actor, created_at, planned_at)
-          VALUES ($1, $2, $12, 'applied', $13, $6, $14, $11, $11) ON CONFLICT DO NOTHING)
-        INSERT INTO change (tenant_id, run_id, action, reason, subject, source_id, resource_id, person_id, before, after, state, at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'applied', $11) RETURNING ord""",
-        tx.tenant_id, run_id, entry.action, entry.reason, entry.subject, entry.source_id, entry.resource_id, entry.person_id,
-        entry.before, entry.after, tx.now, RunKind.SCIM_WINDOW, TARGET, tx.origin.actor,
-    )  # fmt: skip
-    emit_batch(tx, run_id=RunId(run_id), ord_from=ord_, ord_to=ord_, n=1)
+        _WRITE,
+        *(tx.tenant_id, run_id, entry.action, entry.reason, entry.subject, entry.source_id, entry.resource_id),
+        *(entry.person_id, entry.before, entry.after, tx.now, RunKind.SCIM_WINDOW, TARGET, tx.origin.actor),
+    )
+    emit_batch(tx, run_id=run_id, ord_from=ord_, ord_to=ord_, n=1)

@@ -74,7 +74,8 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The resolver does not know who this is, or knows that somebody else has the name. Nothing was written but the decision.
+    """The resolver does not know who this is, or knows that somebody else has the name. Nothing was written but the
+    decision.
 
     Attributes:
         rule: for example `user_name_taken`, `external_id_taken`, `ambiguous_employee_id`.

@@ -1,5 +1,7 @@
 """Records and persons in SQL. The table alias of a record is `r`, of a person `p`."""
 
+# ruff: noqa: S608 - identifiers come from `columns`, which is code; every value is a bound parameter
+
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -10,10 +12,10 @@ from stoa.kernel.ids import PersonId, ResourceId, SourceId
 from stoa.people.columns import PERSON_COLUMNS, RECORD_VALUES, listed
 from stoa.people.fields import KEY_COLUMNS, PERSON_FIELDS
 from stoa.people.model import Person, Record
-from stoa.people.rules import Candidate
+from stoa.people.rules import Candidate, domain_of
 
-_RECORD = f"""r.source_id, r.external_id, r.resource_id, r.person_id, r.present, r.asserted_active, r.active, {listed(RECORD_VALUES, "r")},
- r.scim_external_id, r.raw, r.version, r.created_at, r.updated_at"""
+_RECORD = f"""r.source_id, r.external_id, r.resource_id, r.person_id, r.present, r.asserted_active, r.active,
+ {listed(RECORD_VALUES, "r")}, r.scim_external_id, r.raw, r.version, r.created_at, r.updated_at"""
 
 
 def record_of(row: Row) -> Record:
@@ -41,7 +43,8 @@ async def record_by_resource(
 ) -> Record | None:
     """The present record of a source with this SCIM id, locked until the end of the transaction if asked."""
     row = await tx.fetchrow(
-        f"""SELECT {_RECORD} FROM source_record r WHERE r.tenant_id = $1 AND r.resource_id = $2 AND r.source_id = $3 AND r.present
+        f"""SELECT {_RECORD} FROM source_record r
+        WHERE r.tenant_id = $1 AND r.resource_id = $2 AND r.source_id = $3 AND r.present
         {"FOR UPDATE" if lock else ""}""",
         tx.tenant_id, resource_id, source_id,
     )  # fmt: skip
@@ -60,14 +63,15 @@ async def record_by_key(tx: TenantTx, source_id: SourceId, external_id: str) -> 
 async def records_named(
     tx: TenantTx, source_id: SourceId, user_name_key: str | None, scim_external_id: str | None
 ) -> list[Record]:
-    """Records of a source, gone ones too, that have this user name or client's id; locked. Present ones first, then the latest touched.
+    """Records of a source, gone ones too, that have this user name or client's id; locked. Present ones come first,
+    then the latest touched.
 
-    Written as four arms because each has a partial index of its own.
+    Written in arms because each has an index of its own: the client's ids of present and of gone records have two.
     """
     rows = await tx.fetch(
         f"""SELECT {_RECORD} FROM source_record r WHERE r.tenant_id = $1 AND r.source_id = $2
-        AND ((r.user_name_key = $3 AND r.present) OR (r.scim_external_id = $4 AND r.present)
-          OR (r.user_name_key = $3 AND NOT r.present) OR (r.scim_external_id = $4 AND NOT r.present))
+        AND (r.user_name_key = $3 OR (r.scim_external_id = $4 AND r.present)
+          OR (r.scim_external_id = $4 AND NOT r.present))
         ORDER BY r.present DESC, r.updated_at DESC, r.resource_id FOR UPDATE""",
         tx.tenant_id, source_id, user_name_key, scim_external_id,
     )  # fmt: skip
@@ -83,12 +87,27 @@ async def records_page(
     limit: int,
     offset: int = 0,
 ) -> list[Record]:
-    """A page of a source's present records. `where` is a compiled filter whose parameters start at $3; `order_by` is code, never input."""
+    """A page of a source's present records.
+
+    where: a compiled filter whose parameters start at $3.
+    order_by: code, never input.
+    """
     text, params = _condition(where)
     rows = await tx.fetch(
         f"""SELECT {_RECORD} FROM source_record r WHERE r.tenant_id = $1 AND r.source_id = $2 AND r.present AND {text}
         ORDER BY {order_by} LIMIT ${len(params) + 3} OFFSET ${len(params) + 4}""",
         tx.tenant_id, source_id, *params, limit, offset,
+    )  # fmt: skip
+    return [record_of(row) for row in rows]
+
+
+async def records_after(tx: TenantTx, after: UUID | None = None, *, limit: int = 100) -> list[Record]:
+    """A page of all sources' records, gone ones too, in the order of their resource ids."""
+    rows = await tx.fetch(
+        f"""SELECT {_RECORD} FROM source_record r
+        WHERE r.tenant_id = $1 AND ($2::uuid IS NULL OR r.resource_id > $2)
+        ORDER BY r.resource_id LIMIT $3""",
+        tx.tenant_id, after, limit,
     )  # fmt: skip
     return [record_of(row) for row in rows]
 
@@ -114,7 +133,8 @@ async def candidates(
         return []
     rows = await tx.fetch(
         """SELECT p.person_id, p.employee_id_key, p.email_key,
-          EXISTS (SELECT FROM source_record r WHERE r.tenant_id = $1 AND r.person_id = p.person_id AND r.source_id = $2 AND r.present) AS linked
+          EXISTS (SELECT FROM source_record r WHERE r.tenant_id = $1 AND r.person_id = p.person_id
+            AND r.source_id = $2 AND r.present) AS linked
         FROM person p WHERE p.tenant_id = $1 AND p.merged_into IS NULL AND (p.employee_id_key = $3 OR p.email_key = $4)
         ORDER BY p.person_id LIMIT 50""",
         tx.tenant_id, source_id, employee_id_key, email_key,
@@ -124,15 +144,14 @@ async def candidates(
 
 async def email_is_proven(tx: TenantTx, email_key: str | None) -> bool:
     """Whether the address lies in a domain that the tenant has proven to be its own."""
-    if email_key is None or "@" not in email_key:
-        return False
-    domain = email_key.rsplit("@", 1)[1]
-    return await tx.fetchval(
+    domain = domain_of(email_key)
+    return domain is not None and await tx.fetchval(
         "SELECT EXISTS (SELECT FROM domain WHERE tenant_id = $1 AND domain = $2)", tx.tenant_id, domain
     )
 
 
-_PERSON = f"""p.person_id, {listed(PERSON_COLUMNS, "p")}, p.manager_id, p.access_epoch, p.merged_into, p.version, p.created_run"""
+_PERSON = f"""p.person_id, {listed(PERSON_COLUMNS, "p")}, p.manager_id, p.access_epoch, p.merged_into, p.version,
+ p.created_run"""
 
 
 async def person_by_id(tx: TenantTx, person_id: UUID) -> Person | None:
@@ -146,10 +165,35 @@ async def person_by_id(tx: TenantTx, person_id: UUID) -> Person | None:
 async def persons_page(tx: TenantTx, *, after: UUID | None = None, limit: int = 100) -> list[Person]:
     """A page of the tenant's persons in the order of their ids."""
     rows = await tx.fetch(
-        f"""SELECT {_PERSON} FROM person p WHERE p.tenant_id = $1 AND ($2::uuid IS NULL OR p.person_id > $2) AND p.merged_into IS NULL
+        f"""SELECT {_PERSON} FROM person p
+        WHERE p.tenant_id = $1 AND ($2::uuid IS NULL OR p.person_id > $2) AND p.merged_into IS NULL
         ORDER BY p.person_id LIMIT $3""",
         tx.tenant_id, after, limit,
     )  # fmt: skip
+    return [_person(row) for row in rows]
+
+
+async def persons_by_name(tx: TenantTx, *, after: tuple[str, UUID] | None = None, limit: int = 100) -> list[Person]:
+    """A page of the tenant's persons who have a display name, in its folded order (index person_display_name).
+
+    after: folded display name and id of the last person of the page before.
+    """
+    name, person_id = after or ("", UUID(int=0))
+    rows = await tx.fetch(
+        f"""SELECT {_PERSON} FROM person p
+        WHERE p.tenant_id = $1 AND (p.display_name_key, p.person_id) > ($2, $3::uuid) AND p.merged_into IS NULL
+        ORDER BY p.display_name_key, p.person_id LIMIT $4""",
+        *(tx.tenant_id, name, person_id, limit),
+    )
+    return [_person(row) for row in rows]
+
+
+async def reports_of(tx: TenantTx, manager_id: UUID, *, limit: int = 1000) -> list[Person]:
+    """Persons whose manager this is, by the effective values (index person_manager)."""
+    rows = await tx.fetch(
+        f"SELECT {_PERSON} FROM person p WHERE p.tenant_id = $1 AND p.manager_id = $2 ORDER BY p.person_id LIMIT $3",
+        *(tx.tenant_id, manager_id, limit),
+    )
     return [_person(row) for row in rows]
 
 
@@ -170,7 +214,8 @@ def _person(row: Row) -> Person:
 async def headcount(tx: TenantTx) -> tuple[int, int]:
     """People, and active people, of the tenant."""
     row = await tx.fetchrow(
-        "SELECT count(*) AS people, count(*) FILTER (WHERE active) AS active FROM person WHERE tenant_id = $1 AND merged_into IS NULL",
+        """SELECT count(*) AS people, count(*) FILTER (WHERE active) AS active FROM person
+        WHERE tenant_id = $1 AND merged_into IS NULL""",
         tx.tenant_id,
     )
     assert row is not None

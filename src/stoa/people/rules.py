@@ -1,10 +1,11 @@
 """The functional core of people: who is it, what is in force, and what follows from all assertions together.
 
-`effective` and `resolve` are the definitions; the set-based SQL of `recompute` and `plan` must give the same, which property tests hold.
+`effective` and `resolve` are the definitions; the set-based SQL of `recompute`, `plan` and `bulk` must give the same,
+which property tests hold.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -48,7 +49,12 @@ def due_changes(asserted_active: bool, values: Values, today: date) -> list[tupl
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """One record of a person as the rules need it: `manager` is the person whom manager_ref names in the same source, if it is known."""
+    """One record of a person as the rules need it.
+
+    Attributes:
+        manager: the person, another than this one, whom manager_ref (or its held value) names in the same source.
+        held: values of fields under a hold, which count in place of the asserted ones.
+    """
 
     resource_id: UUID
     source_id: SourceId
@@ -72,10 +78,11 @@ class Effective:
 def effective(records: Iterable[Linked], ranking: Ranking) -> Effective:
     """Effective values: a pure function of assertions, links, authority version and holds.
 
-    For each field the strongest source that says anything wins: first the ranked sources in order, then the rest in the order of their ids; within
-    a source a present record before an absent one, then the lower resource id. `active` is not ranked: a source's word is yes when one of its records
-    is active, and the strictest word of all counted sources wins, so that whoever leaves in the HR system or at the identity provider loses access.
-    An assertion under a hold counts with its held value.
+    For each field the strongest source that says anything wins: first the ranked sources in order, then the rest in
+    the order of their ids; within a source a present record before an absent one, then the lower resource id.
+    `active` is not ranked: a source's word is yes when one of its records is active, and the strictest word of all
+    counted sources wins, so that whoever leaves in the HR system or at the identity provider loses access. Without any
+    record there is neither value nor access.
     """
     standing = list(records)
     values = {name: _strongest(standing, name, ranking) for name in PERSON_FIELDS}
@@ -116,7 +123,10 @@ def _strictest(records: Sequence[Linked], counted: Sequence[SourceId]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A person that shares an identifier with an assertion. `linked_here`: already has a present record in the asserting source."""
+    """A person that shares an identifier with an assertion.
+
+    linked_here: already has a present record in the asserting source.
+    """
 
     person_id: PersonId
     employee_id_key: str | None
@@ -156,8 +166,9 @@ def resolve(
 ) -> Verdict:
     """Who a new record is about.
 
-    By employee id first; then by e-mail, if its domain is proven to be the tenant's own; a user name never identifies across sources. A person who has a
-    record in the same source already is not the one by e-mail (the source itself says that they are two), and by employee id it is a contradiction.
+    By employee id first; then by e-mail, if its domain is proven to be the tenant's own; a user name never identifies
+    across sources. A person who has a record in the same source already is not the one by e-mail (the source itself
+    says that they are two), and by employee id it is a contradiction.
     """
     if employee_id_key is not None:
         same = [c for c in candidates if c.employee_id_key == employee_id_key]
@@ -176,6 +187,10 @@ def resolve(
     return CreateNew()
 
 
+def _employee_id_taken(person_id: PersonId) -> Refuse:
+    return Refuse("employee_id_taken", "Another record of this source has the same employee id.", (person_id,))
+
+
 def _by_email(employee_id_key: str | None, same: Sequence[Candidate]) -> Verdict:
     ids = tuple(c.person_id for c in same)
     if len(same) > 1:
@@ -186,6 +201,61 @@ def _by_email(employee_id_key: str | None, same: Sequence[Candidate]) -> Verdict
     if employee_id_key is not None and known is not None and known != employee_id_key:
         return Refuse("contradicting_employee_id", "The person with this e-mail address has another employee id.", ids)
     return LinkTo(same[0].person_id, "same_proven_email")
+
+
+def domain_of(email_key: str | None) -> str | None:
+    """The part behind the last `@` of a folded address, or None where there is none."""
+    if email_key is None or "@" not in email_key:
+        return None
+    return email_key.rsplit("@", 1)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A new record as the resolver sees it. `own_id` is the person's id if one is made."""
+
+    own_id: PersonId
+    employee_id_key: str | None
+    email_key: str | None
+
+
+def resolve_in_order(
+    arrivals: Iterable[Arrival], known: Sequence[Candidate], proven_domains: Container[str]
+) -> list[Verdict]:
+    """Who each of many new records of one source is about, as if they came one after the other.
+
+    known: every person who shares an identifier with one of the arrivals, before the first of them came.
+    """
+    by_employee_id, by_email = _by_key(known, "employee_id_key"), _by_key(known, "email_key")
+    # Whom this source has a record of by now, and which of them by an employee id.
+    linked: set[PersonId] = set()
+    arrived: dict[str, PersonId] = {}
+    verdicts: list[Verdict] = []
+    for arrival in arrivals:
+        employee_id, email = arrival.employee_id_key, arrival.email_key
+        if employee_id is not None and employee_id in arrived:
+            verdicts.append(_employee_id_taken(arrived[employee_id]))
+            continue
+        found = {c.person_id: c for c in (*by_employee_id.get(employee_id, ()), *by_email.get(email, ()))}
+        standing = [replace(c, linked_here=True) if c.person_id in linked else c for _, c in sorted(found.items())]
+        verdict = resolve(employee_id, email, (domain_of(email) or "") in proven_domains, standing)
+        verdicts.append(verdict)
+        if isinstance(verdict, Refuse):
+            continue
+        person_id = verdict.person_id if isinstance(verdict, LinkTo) else arrival.own_id
+        linked.add(person_id)
+        if employee_id is not None:
+            arrived[employee_id] = person_id
+    return verdicts
+
+
+def _by_key(known: Sequence[Candidate], name: str) -> dict[str | None, list[Candidate]]:
+    found: dict[str | None, list[Candidate]] = {}
+    for candidate in known:
+        key = candidate.employee_id_key if name == "employee_id_key" else candidate.email_key
+        if key is not None:
+            found.setdefault(key, []).append(candidate)
+    return found
 
 
 # ------------------------------------------------------------------ naming a change

@@ -68,9 +68,10 @@ class People:
     async def untouched_since(self, tx: TenantTx, run: Run) -> bool:
         """See `sync.target.SyncTarget`."""
         touched = await tx.fetchval(
-            "SELECT EXISTS (SELECT FROM source_record WHERE tenant_id = $1 AND source_id = $2 AND present AND row_hash = 0)",
-            tx.tenant_id, run.source_id,
-        )  # fmt: skip
+            """SELECT EXISTS (SELECT FROM source_record
+            WHERE tenant_id = $1 AND source_id = $2 AND present AND row_hash = 0)""",
+            *(tx.tenant_id, run.source_id),
+        )
         return not touched
 
     async def forget_staged(self, tx: TenantTx, run: Run) -> None:

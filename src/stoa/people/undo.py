@@ -1,72 +1,91 @@
 """The plan that undoes a run: the net effect of its changes on each record, inverted, newest first.
 
-Only assertions and links are inverted; effective values follow from them. A field that was asserted anew since is left alone and listed.
+Only assertions and links are inverted; effective values follow from them. A field that was asserted anew since is left
+alone and listed.
 """
+
+# ruff: noqa: S608 - identifiers come from `columns`, which is code; every value is a bound parameter
 
 from stoa.changes.model import Run, RunKind
 from stoa.db.transactions import TenantTx
 from stoa.people.columns import RECORD_COLUMNS
 
+# $1 tenant, $2 the run that is undone, $3 the run that undoes it, $4 how far the first was applied, $5 the time.
 _APPLIED = "c.tenant_id = $1 AND c.run_id = $2 AND (c.state = 'applied' OR (c.state = 'planned' AND c.ord <= $4))"
 
 # A run that plans has one row for a record.
 _PLANNED_ONCE = f"""
-SELECT c.subject, c.source_id, c.resource_id, c.person_id, c.ord, c.before, c.after, c.before IS NULL AS made, c.after IS NULL AS gone
+SELECT c.subject, c.source_id, c.resource_id, c.person_id, c.ord, c.before, c.after, c.before IS NULL AS made,
+  c.after IS NULL AS gone
 FROM change c WHERE {_APPLIED}"""
 
-# A window of single requests may have many: the first `before` and the last `after` of each field count.
+_FIELDS_OF_WINDOW = """FROM change b CROSS JOIN LATERAL jsonb_each(b.{column}) AS f
+   WHERE b.tenant_id = $1 AND b.run_id = $2 AND b.source_id = c.source_id AND b.subject = c.subject
+     AND b.state = 'applied'"""
+
+# A window of single requests may have many: the first `before` and the last `after` of each field count. (Of a key that
+# comes twice, the aggregate keeps the last.)
 _NET = f"""
-SELECT c.subject, c.source_id, (array_agg(c.resource_id))[1] AS resource_id, (array_agg(c.person_id ORDER BY c.ord DESC))[1] AS person_id,
-  max(c.ord) AS ord,
-  (SELECT jsonb_object_agg(f.key, f.value ORDER BY b.ord DESC) FROM change b CROSS JOIN LATERAL jsonb_each(b.before) AS f
-   WHERE b.tenant_id = $1 AND b.run_id = $2 AND b.source_id = c.source_id AND b.subject = c.subject AND b.state = 'applied') AS before,
-  (SELECT jsonb_object_agg(f.key, f.value ORDER BY b.ord) FROM change b CROSS JOIN LATERAL jsonb_each(b.after) AS f
-   WHERE b.tenant_id = $1 AND b.run_id = $2 AND b.source_id = c.source_id AND b.subject = c.subject AND b.state = 'applied') AS after,
-  (array_agg(c.before IS NULL ORDER BY c.ord))[1] AS made, (array_agg(c.after IS NULL ORDER BY c.ord DESC))[1] AS gone
+SELECT c.subject, c.source_id, (array_agg(c.resource_id))[1] AS resource_id,
+  (array_agg(c.person_id ORDER BY c.ord DESC))[1] AS person_id, max(c.ord) AS ord,
+  (SELECT jsonb_object_agg(f.key, f.value ORDER BY b.ord DESC) {_FIELDS_OF_WINDOW.format(column="before")}) AS before,
+  (SELECT jsonb_object_agg(f.key, f.value ORDER BY b.ord) {_FIELDS_OF_WINDOW.format(column="after")}) AS after,
+  (array_agg(c.before IS NULL ORDER BY c.ord))[1] AS made,
+  (array_agg(c.after IS NULL ORDER BY c.ord DESC))[1] AS gone
 FROM change c WHERE {_APPLIED} GROUP BY c.subject, c.source_id"""
 
 _COLUMNS = ", ".join(f"'{name}'" for name in RECORD_COLUMNS)
+# Fields that nobody touched since and that the run had changed.
+_OURS = """FROM jsonb_object_keys(s.before) AS k WHERE k <> 'row_hash'
+       AND coalesce(s.doc->k, 'null') = coalesce(s.after->k, 'null') AND s.before->k IS DISTINCT FROM s.after->k"""
 
 _INVERT = f"""
-WITH net AS MATERIALIZED (%(net)s), standing AS (
-  SELECT net.*, r.external_id IS NOT NULL AS there, to_jsonb(r) AS doc
-  FROM net LEFT JOIN source_record r ON r.tenant_id = $1 AND r.source_id = net.source_id AND r.external_id = net.subject
-), compared AS (
+WITH net AS MATERIALIZED (%(net)s), standing AS MATERIALIZED (
+  SELECT net.*, r.external_id IS NOT NULL AS there,
+    to_jsonb(r) - ARRAY['tenant_id', 'source_id', 'external_id', 'resource_id', 'person_id', 'last_run', 'version',
+                        'created_at', 'updated_at'] AS doc
+  FROM net
+  LEFT JOIN source_record r ON r.tenant_id = $1 AND r.source_id = net.source_id AND r.external_id = net.subject
+), compared AS MATERIALIZED (
   SELECT s.*,
     (SELECT jsonb_agg(jsonb_build_object('field', k, 'expected', s.after->k, 'now', s.doc->k) ORDER BY k)
      FROM unnest(ARRAY[{_COLUMNS}]) AS k
      WHERE k <> 'row_hash' AND (s.made OR s.after ? k)
        AND coalesce(s.doc->k, 'null') IS DISTINCT FROM coalesce(s.after->k, 'null')) AS conflicts,
-    (SELECT jsonb_object_agg(k, s.before->k) FROM jsonb_object_keys(s.before) AS k
-     WHERE k <> 'row_hash' AND coalesce(s.doc->k, 'null') = coalesce(s.after->k, 'null') AND s.before->k IS DISTINCT FROM s.after->k) AS back,
-    (SELECT jsonb_object_agg(k, s.doc->k) FROM jsonb_object_keys(s.before) AS k
-     WHERE k <> 'row_hash' AND coalesce(s.doc->k, 'null') = coalesce(s.after->k, 'null') AND s.before->k IS DISTINCT FROM s.after->k) AS here,
-    CASE WHEN s.doc->'row_hash' = s.after->'row_hash' THEN s.before->'row_hash' ELSE '0'::jsonb END AS old_hash
+    (SELECT jsonb_object_agg(k, s.before->k) {_OURS}) AS back,
+    (SELECT jsonb_object_agg(k, s.doc->k) {_OURS}) AS here,
+    -- A hash that somebody put aside stays aside, and one that the run did not write stays as it is.
+    CASE WHEN NOT coalesce(s.after ? 'row_hash', false) THEN NULL
+         WHEN s.doc->'row_hash' = s.after->'row_hash' THEN s.before->'row_hash' ELSE '0'::jsonb END AS old_hash
   FROM standing s WHERE NOT (s.made AND s.gone)
 ), inverse AS (
   SELECT x.*,
-    CASE WHEN x.gone THEN NOT x.there WHEN x.made THEN x.there AND x.conflicts IS NULL ELSE x.there AND x.back IS NOT NULL END AS possible,
+    CASE WHEN x.gone THEN NOT x.there WHEN x.made THEN x.there AND x.conflicts IS NULL
+         ELSE x.there AND x.back IS NOT NULL END AS possible,
     CASE WHEN x.gone THEN NULL
-         WHEN x.made THEN x.after
-         ELSE coalesce(x.here, '{{}}') || CASE WHEN x.old_hash IS NULL THEN '{{}}' ELSE jsonb_build_object('row_hash', x.doc->'row_hash') END
+         WHEN x.made THEN coalesce(x.doc, x.after)
+         ELSE coalesce(x.here, '{{}}') || CASE WHEN x.old_hash IS NULL THEN '{{}}'
+                                               ELSE jsonb_build_object('row_hash', x.doc->'row_hash') END
     END AS inverse_before,
     CASE WHEN x.made THEN NULL
          WHEN x.gone THEN x.before
-         ELSE coalesce(x.back, '{{}}') || CASE WHEN x.old_hash IS NULL THEN '{{}}' ELSE jsonb_build_object('row_hash', x.old_hash) END
+         ELSE coalesce(x.back, '{{}}') || CASE WHEN x.old_hash IS NULL THEN '{{}}'
+                                               ELSE jsonb_build_object('row_hash', x.old_hash) END
     END AS inverse_after
   FROM compared x
 )
-INSERT INTO change (tenant_id, run_id, action, reason, subject, source_id, resource_id, person_id, before, after, state, note, at)
+INSERT INTO change
+  (tenant_id, run_id, action, reason, subject, source_id, resource_id, person_id, before, after, state, note, at)
 SELECT $1, $3,
   CASE WHEN made THEN 'remove' WHEN gone THEN 'create'
        WHEN inverse_after->'active' = 'true' AND inverse_before->'active' = 'false' THEN 'reactivate'
        WHEN inverse_after->'active' = 'false' AND inverse_before->'active' = 'true' THEN 'deactivate'
        ELSE 'update' END,
-  'rollback', subject, source_id, resource_id, person_id,
-  CASE WHEN inverse_before IS NULL AND inverse_after IS NULL THEN after ELSE inverse_before END, inverse_after,
+  'rollback', subject, source_id, resource_id, person_id, inverse_before, inverse_after,
   CASE WHEN possible THEN 'planned' ELSE 'conflict' END,
   jsonb_strip_nulls(jsonb_build_object('inverts', ord, 'conflicts', conflicts,
-    'code', CASE WHEN possible THEN NULL WHEN gone THEN 'record_exists' WHEN NOT there THEN 'record_is_gone' ELSE 'changed_since' END)),
+    'code', CASE WHEN possible THEN NULL WHEN gone THEN 'record_exists' WHEN NOT there THEN 'record_is_gone'
+                 ELSE 'changed_since' END)),
   $5
 FROM (SELECT * FROM inverse ORDER BY ord DESC) AS ordered"""
 

@@ -1,0 +1,17 @@
+"""Where people are referred to in this room, and in the journal below it, which knows no person by name."""
+
+from typing import Final
+
+from stoa.kernel.references import OnErase, OnMerge, Reference
+
+REFERENCES: Final[tuple[Reference, ...]] = (
+    # A link is what a merge changes.
+    Reference("source_record", "person_id", OnMerge.MOVE, OnErase.DELETE),
+    # Effective values: recomputed from the records, which have moved.
+    Reference("person", "manager_id", OnMerge.COMBINE, OnErase.KEEP),
+    Reference("person", "merged_into", OnMerge.MOVE, OnErase.DELETE),
+    Reference("hold", "person_id", OnMerge.MOVE, OnErase.DELETE),
+    # The journal tells what was done to whom at that time; its values are personal data.
+    Reference("change", "person_id", OnMerge.KEEP, OnErase.PSEUDONYMISE),
+    Reference("decision", "candidates", OnMerge.KEEP, OnErase.PSEUDONYMISE),
+)
