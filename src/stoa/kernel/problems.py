@@ -1,6 +1,7 @@
 """The base of every failure that Stoa explains to somebody.
 
-A slice has a few subclasses; the edges translate them into the form of their protocol: SCIM `scimType`, RFC 9457, xAPI, OAuth, a line on the
+A slice has a few subclasses; the edges translate them into the form of their protocol: SCIM `scimType`, RFC 9457, xAPI,
+OAuth, a line on the
 terminal. An expected result (refused, held, duplicate) is a return type, not one of these.
 """
 

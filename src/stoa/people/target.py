@@ -14,7 +14,7 @@ from stoa.people.fields import FIELDS, FieldType
 from stoa.people.journal import TARGET
 from stoa.people.plan import clear_stage, plan_due, plan_report, redone
 from stoa.people.undo import plan_rollback
-from stoa.sync.model import FieldSpec
+from stoa.sync.model import Fields, FieldSpec
 from stoa.sync.model import FieldType as SpecType
 from stoa.sync.target import Planned
 
@@ -30,8 +30,15 @@ FIELD_SPECS: Final = {f.name: FieldSpec(type=_TYPES[f.type], max_length=f.max_le
 class People:
     """The target `person`."""
 
-    name: Final = TARGET
-    fields: Final = FIELD_SPECS
+    @property
+    def name(self) -> str:
+        """See `changes.target.Target`."""
+        return TARGET
+
+    @property
+    def fields(self) -> Fields:
+        """See `sync.target.SyncTarget`."""
+        return FIELD_SPECS
 
     async def apply(self, tx: TenantTx, batch: Batch) -> int:
         """See `changes.target.Target`."""

@@ -1,0 +1,5 @@
+"""`python -m stoa.cli`."""
+
+from stoa.cli import main
+
+main()

@@ -1,0 +1,152 @@
+"""Processes: the whole stack for development, or the parts one by one for operation."""
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+
+import uvicorn
+from cyclopts import App
+
+from stoa.cli.common import err, out
+from stoa.cli.stack import stack
+from stoa.composition import Store
+from stoa.db.migrations import migrate
+from stoa.db.roles import init_roles
+from stoa.kernel.problems import Misconfigured
+from stoa.logs import set_up_logging
+from stoa.main import create_app
+from stoa.settings import Settings
+from stoa.worker import run_worker
+
+db_app = App(name="db", help="Prepare an external PostgreSQL.")
+_GRACE_SECONDS = 10
+
+
+async def dev(
+    *,
+    ephemeral: bool = False,
+    ready_file: Path | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    allow: tuple[str, ...] = (),
+    quiet: bool = False,
+) -> None:
+    """Run everything on this machine: database, migrations, web and worker. Ctrl-C ends it all.
+
+    Parameters:
+        ephemeral: Keep the database in a temporary folder and leave nothing behind.
+        ready_file: When ready, write {"base_url", "pid", ...} to this file.
+        host: The address to listen on.
+        port: The port to listen on; 0 takes a free one, which is the default with --ephemeral.
+        allow: An exact host:port that connections may name although it is not public, such as 127.0.0.1:9000; may be
+        repeated.
+        quiet: Say nothing but what goes wrong.
+    """
+    settings = Settings()
+    if quiet:
+        settings = settings.model_copy(update={"log_level": "warning"})
+    set_up_logging(settings, "dev")
+    chosen = port if port is not None else (0 if ephemeral and "STOA_PORT" not in os.environ else settings.port)
+    settings = settings.model_copy(
+        update={
+            "host": host or settings.host,
+            "port": chosen,
+            "outbound_allow": settings.outbound_allow | frozenset(allow),
+        }
+    )
+    stop = stop_event()
+    async with stack(settings, ephemeral=ephemeral) as running:
+        if ready_file is not None:
+            about = {
+                "base_url": running.base_url,
+                "pid": os.getpid(),
+                "database_url": running.store.url,
+                "key_ring": str(running.store.key_ring),
+            }
+            write_whole(ready_file, json.dumps(about))
+        if not quiet:
+            out.print(f"Stoa runs at {running.base_url}. Ctrl-C ends it.")
+        await stop.wait()
+    if ready_file is not None:
+        ready_file.unlink(missing_ok=True)
+
+
+def stop_event() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Puts a file in place at once, never half written."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text, "utf-8")
+    draft.replace(path)
+
+
+def web(*, host: str | None = None, port: int | None = None, fd: int | None = None) -> None:
+    """Run one web server process on the configured database.
+
+    Parameters:
+        host: The address to listen on.
+        port: The port to listen on.
+        fd: A listening socket inherited from the parent, instead of an address.
+    """
+    settings = _configured()
+    uvicorn.run(
+        create_app(settings),  # pyright: ignore[reportArgumentType] - an ASGI application
+        host=host or settings.host,
+        port=port or settings.port,
+        fd=fd,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="on",
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        h11_max_incomplete_event_size=32 * 1024,
+    )
+
+
+async def worker() -> None:
+    """Run one worker process on the configured database."""
+    settings = _configured()
+    set_up_logging(settings, "worker")
+    await run_worker(settings, Store(str(settings.database_url), settings.key_ring_path))
+
+
+def _configured() -> Settings:
+    settings = Settings()
+    if settings.database_url is None:
+        raise Misconfigured(
+            "STOA_DATABASE_URL is not set.", hint="Set it, or use `stoa dev`, which brings a database of its own."
+        )
+    return settings
+
+
+@db_app.command(name="init")
+async def init_database(*, admin_url: str, database: str = "stoa") -> None:
+    """Make Stoa's roles and database on an external PostgreSQL 15 to 18, and write their passwords to the key ring.
+
+    Parameters:
+        admin_url: An administrator with CREATEROLE and CREATEDB; no superuser is needed.
+        database: The database's name.
+    """
+    settings = Settings()
+    settings.key_ring_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    await init_roles(admin_url, settings.key_ring_path, database)
+    out.print(f"Roles and database are ready; their passwords are in {settings.key_ring_path}.")
+    err.print(f"Next: set STOA_DATABASE_URL=postgresql://HOST:PORT/{database} and run `stoa db migrate`.")
+
+
+@db_app.command(name="migrate")
+async def migrate_database() -> None:
+    """Apply the migrations that are missing on the configured database."""
+    settings = _configured()
+    applied = await migrate(Store(str(settings.database_url), settings.key_ring_path).connect_args("stoa_migrator"))
+    out.print(f"Applied: {', '.join(applied)}" if applied else "Nothing to apply.")

@@ -1,0 +1,191 @@
+"""Runs: start, look at, decide on, undo."""
+
+import asyncio
+import time
+from dataclasses import asdict
+from uuid import UUID
+
+from cyclopts import App
+from rich.text import Text
+
+from stoa.changes import actions, queries
+from stoa.changes.actions import SOURCE_JOB
+from stoa.changes.model import Run, RunState
+from stoa.cli.common import OPERATOR, Options, Session, out, print_json, session, show_list
+from stoa.cli.showing import as_json, change_as_json, in_words, print_run
+from stoa.cli.tenants import find_connection
+from stoa.jobs.queries import job_state
+from stoa.jobs.worker import Worker
+from stoa.kernel.ids import RunId, TenantId
+from stoa.kernel.problems import Problem
+from stoa.people.journal import TARGET
+from stoa.sync import quarantine
+from stoa.sync.actions import request_sync
+from stoa.sync.model import QuarantinedRow
+
+sync_app = App(name="sync", help="Run, inspect, approve and roll back syncs.")
+
+
+class WorkFailed(Problem):
+    """The worker gave up on a run."""
+
+    code = "work_failed"
+
+
+_WAITING = {RunState.QUEUED, RunState.PLANNING, RunState.APPROVED, RunState.APPLYING}
+_POLL_SECONDS = 0.1
+# A worker that is there claims a job within milliseconds; without one the command does the work itself.
+_PATIENCE_SECONDS = 1.5
+_SHOWN = 20
+
+
+@sync_app.command(name="run")
+async def run_sync(slug: str, connection: str, *, plan_only: bool = False, options: Options = Options()) -> None:  # noqa: B008
+    """Read a connection's report, plan, and apply the plan unless it must be held.
+
+    Parameters:
+        slug: The tenant.
+        connection: The connection's id or name.
+        plan_only: Stop after the plan; `stoa sync approve` applies it.
+    """
+    async with session(options) as s:
+        tenant_id = await s.tenant_id(slug)
+        async with s.platform.database.tenant(tenant_id, OPERATOR) as tx:
+            run = await request_sync(tx, await find_connection(tx, connection), TARGET, plan_only=plan_only)
+        await _finish(s, options, tenant_id, run)
+
+
+@sync_app.command(name="list")
+async def list_runs(slug: str, *, limit: int = 20, options: Options = Options()) -> None:  # noqa: B008
+    """List a tenant's latest runs, newest first."""
+    async with (
+        session(options) as s,
+        s.platform.database.tenant(await s.tenant_id(slug), OPERATOR, read_only=True) as tx,
+    ):
+        found = await queries.recent_runs(tx, limit=limit)
+    rows = [
+        {
+            "id": r.run_id,
+            "kind": str(r.kind),
+            "state": str(r.state),
+            "created_at": r.created_at,
+            "counts": in_words(r.counts),
+        }
+        for r in found
+    ]
+    show_list(
+        options, ("id", "kind", "state", "created_at", "counts"), rows, f"No run yet: stoa sync run {slug} CONNECTION"
+    )
+
+
+@sync_app.command(name="show")
+async def show_run(slug: str, run: UUID, *, limit: int = _SHOWN, options: Options = Options()) -> None:  # noqa: B008
+    """Show a run: its state, the reasons for it, its changes, and what was set aside.
+
+    Parameters:
+        slug: The tenant.
+        run: The run's id.
+        limit: The most changes and set-aside rows to show.
+    """
+    async with session(options) as s:
+        await _show(s, options, await s.tenant_id(slug), RunId(run), limit)
+
+
+@sync_app.command(name="approve")
+async def approve_run(slug: str, run: UUID, *, options: Options = Options()) -> None:  # noqa: B008
+    """Apply a held or planned run as it was planned."""
+    async with session(options) as s:
+        tenant_id = await s.tenant_id(slug)
+        async with s.platform.database.tenant(tenant_id, OPERATOR) as tx:
+            approved = await actions.approve(tx, RunId(run))
+        await _finish(s, options, tenant_id, approved)
+
+
+@sync_app.command(name="reject")
+async def reject_run(slug: str, run: UUID, *, options: Options = Options()) -> None:  # noqa: B008
+    """End a held or planned run without applying it."""
+    async with session(options) as s:
+        tenant_id = await s.tenant_id(slug)
+        async with s.platform.database.tenant(tenant_id, OPERATOR) as tx:
+            await actions.reject(tx, RunId(run))
+        await _show(s, options, tenant_id, RunId(run), 0)
+
+
+@sync_app.command(name="rollback")
+async def rollback_run(slug: str, run: UUID, *, plan_only: bool = False, options: Options = Options()) -> None:  # noqa: B008
+    """Undo an applied run: show what that changes, then do it. What others changed since is listed and left alone.
+
+    Parameters:
+        slug: The tenant.
+        run: The run to undo.
+        plan_only: Show what it would do, and stop; `stoa sync approve` does it.
+    """
+    async with session(options) as s:
+        tenant_id = await s.tenant_id(slug)
+        async with s.platform.database.tenant(tenant_id, OPERATOR) as tx:
+            planned = await actions.queue_rollback(tx, RunId(run), plan_only=True)
+        planned = await wait(s, tenant_id, planned)
+        if plan_only or planned.state is not RunState.PLANNED:
+            await _show(s, options, tenant_id, planned.run_id, _SHOWN)
+            return
+        if not options.as_json:
+            await _show(s, options, tenant_id, planned.run_id, _SHOWN)
+        async with s.platform.database.tenant(tenant_id, OPERATOR) as tx:
+            approved = await actions.approve(tx, planned.run_id)
+        await _finish(s, options, tenant_id, approved)
+
+
+# ------------------------------------------------------------------ waiting
+
+
+async def wait(s: Session, tenant_id: TenantId, run: Run) -> Run:
+    """Waits until a run needs no worker any more. When none comes, does the work here."""
+    asked = time.monotonic()
+    while True:
+        async with s.platform.database.tenant(tenant_id, OPERATOR, read_only=True) as tx:
+            run = await queries.run_by_id(tx, run.run_id)
+            job = await job_state(tx, SOURCE_JOB, str(run.source_id))
+        if run.state not in _WAITING and (run.state is not RunState.PLANNED or run.plan_only):
+            return run
+        if job is not None and job.dead_at is not None:
+            raise WorkFailed(
+                f"The run {run.run_id} is {run.state} and no worker goes on with it: {job.last_error}.",
+                hint="Mend the cause (the worker's log has more), then start any run of the connection.",
+            )
+        leased = job is not None and job.lease_until is not None and job.lease_until > s.platform.database.clock()
+        if time.monotonic() - asked > _PATIENCE_SECONDS and not leased:
+            asked = time.monotonic()
+            await Worker(s.platform.database, s.platform.handlers()).claim_one(
+                SOURCE_JOB, str(run.source_id), tenant_id
+            )
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _finish(s: Session, options: Options, tenant_id: TenantId, run: Run) -> None:
+    ended = await wait(s, tenant_id, run)
+    await _show(s, options, tenant_id, ended.run_id, _SHOWN)
+    if ended.state is RunState.ERRORED:
+        raise SystemExit(1)
+
+
+# ------------------------------------------------------------------ showing
+
+
+async def _show(s: Session, options: Options, tenant_id: TenantId, run_id: RunId, limit: int) -> None:
+    async with s.platform.database.tenant(tenant_id, OPERATOR, read_only=True) as tx:
+        run = await queries.run_by_id(tx, run_id)
+        changes = await queries.changes_page(tx, run_id, limit=limit) if limit else []
+        aside = await quarantine.rows_of_run(tx, run_id, limit=limit) if limit else []
+    if options.as_json:
+        print_json(
+            as_json(run) | {"changes": [change_as_json(c) for c in changes], "quarantine": [_row(q) for q in aside]}
+        )
+        return
+    print_run(run, changes)
+    for row in aside:
+        for reason in row.reasons:
+            out.print(Text(f"  set aside: row {row.row_no} ({row.external_id or 'no id'}): {reason.detail}"))
+
+
+def _row(row: QuarantinedRow) -> dict[str, object]:
+    return {"row": row.row_no, "external_id": row.external_id, "reasons": [asdict(reason) for reason in row.reasons]}

@@ -1,0 +1,262 @@
+"""Tenants, their tokens and their connections."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+from cyclopts import App, Parameter
+
+from stoa.access.actions import issue_token, revoke
+from stoa.access.queries import credentials
+from stoa.cli.common import OPERATOR, Options, session, show, show_list
+from stoa.db.transactions import TenantTx
+from stoa.jobs.schedules import resume_schedule
+from stoa.kernel.ids import CredentialId
+from stoa.kernel.problems import BadInput, NotFound
+from stoa.sync.actions import SYNC_JOB, connect, schedule
+from stoa.tenants import actions, queries
+from stoa.tenants.model import Connection, NewTenant
+
+tenant_app = App(name="tenant", help="Make and list tenants.")
+token_app = App(name="token", help="Issue and revoke the tokens of a tenant's clients.")
+connection_app = App(name="connection", help="Connect a tenant to its HR system and other sources.")
+
+
+def scim_base_url(base_url: str, slug: str) -> str:
+    """Where a tenant's identity provider sends SCIM requests."""
+    return f"{base_url}/t/{slug}/scim/v2"
+
+
+# ------------------------------------------------------------------ tenant
+
+
+@tenant_app.command(name="create")
+async def create_tenant(
+    slug: str,
+    *,
+    name: str,
+    time_zone: str = "UTC",
+    domain: tuple[str, ...] = (),
+    owner_email: str | None = None,
+    sandbox: bool = False,
+    options: Options = Options(),  # noqa: B008 - immutable
+) -> None:
+    """Make a tenant.
+
+    Parameters:
+        slug: Its name in addresses: lower-case letters, digits and hyphens.
+        name: Its name for people.
+        time_zone: IANA time zone of its effective dates and schedules.
+        domain: A mail domain that is proven to be the tenant's own; may be repeated.
+        owner_email: Who gets its alerts.
+        sandbox: A tenant to try things in: its clock can be moved, its mail stays here.
+    """
+    async with session(options) as s:
+        new = NewTenant(slug, name, time_zone, sandbox, owner_email=owner_email, domains=domain)
+        made = await actions.create_tenant(s.platform.database, new, OPERATOR)
+        show(
+            options,
+            {
+                "id": made.tenant_id,
+                "slug": made.slug,
+                "base_url": f"{s.base_url}/t/{made.slug}",
+                "scim_base_url": scim_base_url(s.base_url, made.slug),
+            },
+        )
+
+
+@tenant_app.command(name="list")
+async def list_tenants(*, options: Options = Options()) -> None:  # noqa: B008
+    """List every tenant."""
+    async with session(options) as s:
+        async with s.platform.database.platform() as tx:
+            found = await queries.list_tenants(tx)
+        rows = [
+            {"slug": t.slug, "name": t.name, "id": t.tenant_id, "sandbox": t.sandbox, "created_at": t.created_at}
+            for t in found
+        ]
+        show_list(
+            options,
+            ("slug", "name", "id", "sandbox"),
+            rows,
+            "There is no tenant yet. Make one: stoa tenant create acme --name Acme",
+        )
+
+
+@tenant_app.command(name="prove-domain")
+async def prove_domain(slug: str, domain: str, *, options: Options = Options()) -> None:  # noqa: B008
+    """Note that a mail domain is the tenant's own, so that its addresses may identify people."""
+    async with session(options) as s, s.platform.database.tenant(await s.tenant_id(slug), OPERATOR) as tx:
+        proven = await actions.prove_domain(tx, domain)
+    show(options, {"domain": proven})
+
+
+@tenant_app.command(name="clock")
+async def move_clock(slug: str, *, days: float, options: Options = Options()) -> None:  # noqa: B008
+    """Move a sandbox tenant's clock forward by some days."""
+    async with session(options) as s, s.platform.database.tenant(await s.tenant_id(slug), OPERATOR) as tx:
+        offset = await actions.move_clock(tx, timedelta(days=days))
+    show(options, {"ahead_days": round(offset / timedelta(days=1), 3)})
+
+
+# ------------------------------------------------------------------ token
+
+
+@token_app.command(name="create")
+async def create_token(
+    slug: str,
+    *,
+    scope: str,
+    name: str = "",
+    source: str = "SCIM",
+    options: Options = Options(),  # noqa: B008
+) -> None:
+    """Issue a token. It is printed once and stored as a digest alone.
+
+    Parameters:
+        slug: The tenant.
+        scope: What it may do: scim. Several with commas between them.
+        name: What it is for.
+        source: For scim: the identity provider whose word arrives with it, such as Okta.
+    """
+    scopes = [part.strip() for part in scope.split(",") if part.strip()]
+    if not scopes:
+        raise BadInput("--scope names nothing.", hint="For an identity provider: --scope scim.")
+    async with session(options) as s, s.platform.database.tenant(await s.tenant_id(slug), OPERATOR) as tx:
+        source_id = (await actions.ensure_source(tx, "idp", source)).source_id if "scim" in scopes else None
+        issued = await issue_token(tx, scopes, name or f"{scope} token", source_id)
+    show(options, {"token": issued.token, "id": issued.credential_id, "scim_base_url": scim_base_url(s.base_url, slug)})
+
+
+@token_app.command(name="list")
+async def list_tokens(slug: str, *, options: Options = Options()) -> None:  # noqa: B008
+    """List a tenant's tokens, without the tokens."""
+    async with (
+        session(options) as s,
+        s.platform.database.tenant(await s.tenant_id(slug), OPERATOR, read_only=True) as tx,
+    ):
+        found = await credentials(tx)
+    rows = [
+        {
+            "id": c.credential_id,
+            "name": c.name,
+            "prefix": c.prefix,
+            "scopes": ",".join(c.scopes),
+            "last_used_at": c.last_used_at,
+        }
+        for c in found
+    ]
+    show_list(
+        options,
+        ("id", "name", "prefix", "scopes", "last_used_at"),
+        rows,
+        f"No token yet: stoa token create {slug} --scope scim",
+    )
+
+
+@token_app.command(name="revoke")
+async def revoke_token(slug: str, token_id: UUID, *, options: Options = Options()) -> None:  # noqa: B008
+    """Revoke a token at once."""
+    async with session(options) as s, s.platform.database.tenant(await s.tenant_id(slug), OPERATOR) as tx:
+        await revoke(tx, CredentialId(token_id))
+    show(options, {"revoked": token_id})
+
+
+# ------------------------------------------------------------------ connection
+
+
+@connection_app.command(name="create")
+async def create_connection(
+    slug: str,
+    connector: str,
+    *,
+    config: Path,
+    name: str | None = None,
+    options: Options = Options(),  # noqa: B008
+) -> None:
+    """Connect a tenant to a source.
+
+    Parameters:
+        slug: The tenant.
+        connector: The kind of source: workday.
+        config: A JSON file with the connection's settings; secrets in it are sealed. "guards" in it sets thresholds.
+        name: Its name for people (default: the connector's).
+    """
+    async with session(options) as s, s.platform.database.tenant(await s.tenant_id(slug), OPERATOR) as tx:
+        made = await connect(tx, s.platform.opener, connector, name, _read(config))
+    show(
+        options, {"id": made.connection_id, "name": made.name, "connector": made.connector, "source_id": made.source_id}
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        given = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise BadInput(f"{path} is not JSON: {error}.") from error
+    if not isinstance(given, dict):
+        raise BadInput(f"{path} must hold a JSON object.")
+    return given  # pyright: ignore[reportUnknownVariableType] - JSON
+
+
+@connection_app.command(name="list")
+async def list_connections(slug: str, *, options: Options = Options()) -> None:  # noqa: B008
+    """List a tenant's connections."""
+    async with (
+        session(options) as s,
+        s.platform.database.tenant(await s.tenant_id(slug), OPERATOR, read_only=True) as tx,
+    ):
+        found = await queries.connections(tx)
+    rows = [{"id": c.connection_id, "name": c.name, "connector": c.connector, "state": c.state} for c in found]
+    show_list(
+        options,
+        ("id", "name", "connector", "state"),
+        rows,
+        f"None yet: stoa connection create {slug} workday --config FILE",
+    )
+
+
+@connection_app.command(name="schedule")
+async def schedule_connection(
+    slug: str,
+    connection: str,
+    *,
+    cron: Annotated[str | None, Parameter(name="--cron")] = None,
+    resume: bool = False,
+    options: Options = Options(),  # noqa: B008
+) -> None:
+    """Run a connection's sync by the clock, in the tenant's time zone.
+
+    Parameters:
+        slug: The tenant.
+        connection: Its id or name.
+        cron: Five fields, such as "30 2 * * *".
+        resume: Go on with a schedule that a rollback paused.
+    """
+    async with session(options) as s, s.platform.database.tenant(await s.tenant_id(slug), OPERATOR) as tx:
+        found = await find_connection(tx, connection)
+        if cron is not None:
+            await schedule(tx, found, cron)
+        if resume and not await resume_schedule(tx, SYNC_JOB, str(found.connection_id)):
+            raise BadInput("The connection has no paused schedule.")
+    show(options, {"connection": found.name, "cron": cron, "resumed": resume})
+
+
+async def find_connection(tx: TenantTx, given: str) -> Connection:
+    """A connection by its id, or by its name or connector when only one has it. Raises NotFound or BadInput."""
+    found = await queries.connections(tx)
+    exact = [c for c in found if str(c.connection_id) == given]
+    named = exact or [c for c in found if given.casefold() in {c.name.casefold(), c.connector}]
+    if not named:
+        known = ", ".join(f"{c.name} ({c.connection_id})" for c in found) or "none"
+        raise NotFound(f"There is no connection {given!r}.", hint=f"Connections of this tenant: {known}.")
+    if len(named) > 1:
+        raise BadInput(
+            f"Several connections are called {given!r}.",
+            hint=f"Use an id: {', '.join(str(c.connection_id) for c in named)}.",
+        )
+    return named[0]

@@ -1,0 +1,110 @@
+"""What every process of Stoa is made of: settings in, rooms wired together out. The composition roots share it; nothing
+below knows it.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from stoa.alerts.actions import MAIL_JOB, raise_alert
+from stoa.alerts.jobs import mail_job
+from stoa.db.database import Database, open_database
+from stoa.db.keyring import KeyRing
+from stoa.db.roles import dsn_for
+from stoa.db.transactions import TenantTx
+from stoa.jobs.model import DeadJob
+from stoa.jobs.run import Handler
+from stoa.kernel.problems import Misconfigured
+from stoa.outbound.http import HttpClient
+from stoa.outbound.mail import FileMailbox, MailSender, SmtpSender, SmtpServer
+from stoa.people.target import People
+from stoa.settings import Settings
+from stoa.sync.connectors import discover
+from stoa.sync.jobs import SourceWorker
+from stoa.sync.opening import Opener
+from stoa.sync.planning import Planner
+from stoa.tenants.clock import clock_offset_reader
+from stoa.tenants.sealing import Sealer
+
+VERSION = version("stoa")
+# Connectors are found by scanning these packages, and by the entry point group `stoa.connectors`.
+CONNECTOR_PACKAGES = ("stoa.hris",)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where the data is: a URL that names host and database alone, and the key ring that belongs to it."""
+
+    url: str
+    key_ring: Path
+
+    def connect_args(self, role: str) -> dict[str, Any]:
+        """asyncpg's arguments for a role by its full name."""
+        return dict(dsn_for(self.url, role, KeyRing.load(self.key_ring)))
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The parts that commands and jobs use."""
+
+    settings: Settings
+    store: Store
+    database: Database
+    sealer: Sealer
+    client: HttpClient
+    opener: Opener
+    source_worker: SourceWorker
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Every kind of job that a worker does."""
+        sink = FileMailbox(self.settings.mailbox_path, sender=self.settings.mail_sender)
+        return {**self.source_worker.handlers(), MAIL_JOB: mail_job(_sender(self.settings, sink), sink)}
+
+
+@asynccontextmanager
+async def platform(settings: Settings, store: Store) -> AsyncGenerator[Platform]:
+    """The rooms, wired, for as long as the block lasts."""
+    ring = KeyRing.load(store.key_ring)
+    database = await open_database(lambda role: dict(dsn_for(store.url, role, ring)))
+    try:
+        database.use_clock_offset(clock_offset_reader(database))
+        sealer = Sealer(ring.sealing_keys)
+        async with HttpClient(user_agent=f"Stoa/{VERSION}") as client:
+            opener = Opener(discover(CONNECTOR_PACKAGES), sealer, client, settings.outbound_allow)
+            worker = SourceWorker(Planner(People(), opener, ring.hash_key))
+            yield Platform(settings, store, database, sealer, client, opener, worker)
+    finally:
+        await database.close()
+
+
+async def tell_of_dead_job(tx: TenantTx, dead: DeadJob) -> None:
+    """Raises an alert about a job that is not tried any more; not about mail, which would only ask for more mail."""
+    if dead.kind == MAIL_JOB:
+        return
+    await raise_alert(
+        tx, "job_dead", f"{dead.kind}:{dead.key}", "critical", f"The job {dead.kind} gave up",
+        f"It failed {dead.attempts} times; the last error was: {dead.error}",
+        "Mend the cause, then start what it did once more; for a sync: `stoa sync run`.",
+    )  # fmt: skip
+
+
+def _sender(settings: Settings, mailbox: FileMailbox) -> MailSender:
+    if settings.smtp_url is None:
+        return mailbox
+    url = urlsplit(settings.smtp_url.get_secret_value())
+    security: Mapping[str, Literal["tls", "starttls", "none"]] = {
+        "smtps": "tls",
+        "smtp": "starttls",
+        "smtp+plain": "none",
+    }
+    if url.scheme not in security or not url.hostname:
+        raise Misconfigured(
+            "STOA_SMTP_URL is not of the form smtp://user:password@host:587.", hint="Schemes: smtp, smtps, smtp+plain."
+        )
+    port = url.port or (465 if url.scheme == "smtps" else 587)
+    user, password = (unquote(part) if part else None for part in (url.username, url.password))
+    return SmtpSender(SmtpServer(url.hostname, settings.mail_sender, port, security[url.scheme], user, password))

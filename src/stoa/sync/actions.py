@@ -1,0 +1,50 @@
+"""Connecting a source, and asking for its runs."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from stoa.changes.actions import queue_run
+from stoa.changes.model import NewRun, Run, RunKind
+from stoa.db.transactions import TenantTx
+from stoa.jobs.schedules import put_schedule
+from stoa.sync.opening import Opener
+from stoa.tenants import queries
+from stoa.tenants.actions import create_connection, ensure_source
+from stoa.tenants.model import Connection, NewConnection, SourceKind
+
+# Jobs of schedules: the daily run of a connection (key: its id), and the dates that come by themselves (key: the
+# source's id).
+SYNC_JOB = "sync.scheduled"
+DUE_JOB = "sync.due"
+# Shortly after midnight of the tenant's zone, whether or not a report came or its run is held: leavers lose access on
+# their day.
+_DUE_CRON = "5 0 * * *"
+
+
+async def connect(
+    tx: TenantTx, opener: Opener, connector: str, name: str | None, given: Mapping[str, Any]
+) -> Connection:
+    """Makes a connection and its source from a configuration with secrets. Raises BadInput with the field that is
+    wrong, Conflict for a taken name.
+    """
+    public, secrets = opener.split(connector, given)
+    kind = opener.connectors[connector]
+    source = await ensure_source(tx, cast("SourceKind", kind.source_kind), name or kind.title)
+    new = NewConnection(source.source_id, connector, name or kind.title, public, secrets)
+    made = await create_connection(tx, opener.sealer, new)
+    zone = (await queries.tenant(tx)).time_zone
+    await put_schedule(tx, DUE_JOB, str(source.source_id), _DUE_CRON, zone, {"source_id": str(source.source_id)})
+    return made
+
+
+async def schedule(tx: TenantTx, connection: Connection, cron: str) -> None:
+    """Has the connection run by the clock, in the tenant's zone. Raises BadSchedule."""
+    zone = (await queries.tenant(tx)).time_zone
+    key = str(connection.connection_id)
+    await put_schedule(tx, SYNC_JOB, key, cron, zone, {"connection_id": key})
+
+
+async def request_sync(tx: TenantTx, connection: Connection, target: str, *, plan_only: bool = False) -> Run:
+    """Queues a run of a connection; one that is under way is waited for."""
+    new = NewRun(RunKind.SYNC, target, connection.source_id, connection.connection_id, plan_only=plan_only)
+    return await queue_run(tx, new)
