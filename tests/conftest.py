@@ -1,4 +1,6 @@
-"""Infrastructure that every test may ask for: one real PostgreSQL for each test process, migrated, spoken to as the unprivileged roles."""
+"""Infrastructure that every test may ask for: one real PostgreSQL for each test process, migrated, spoken to as the
+unprivileged roles.
+"""
 
 import asyncio
 import os
@@ -26,7 +28,9 @@ _numbers = count(1)
 
 
 class _Loop(threading.Thread):
-    """A loop in a thread that lives as long as the tests of this process: the server's shim watches the thread that started it."""
+    """A loop in a thread that lives as long as the tests of this process: the server's shim watches the thread that
+    started it.
+    """
 
     def __init__(self) -> None:
         super().__init__(daemon=True, name="test infrastructure")
@@ -128,4 +132,3 @@ async def scratch_dsn(server: embedded.Server) -> AsyncGenerator[str]:
     yield server.admin_dsn.replace("/postgres?", f"/{name}?")
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()
-

@@ -39,7 +39,7 @@ class FaultOrder(msgspec.Struct, forbid_unknown_fields=True):
     seconds: float | None = None
 
 
-class BadRequest(Exception):  # noqa: N818 - it is an answer
+class BadRequest(Exception):
     """What the caller sent cannot be done; `status` is 400, 404 or 409."""
 
     def __init__(self, status: int, detail: str) -> None:

@@ -20,8 +20,8 @@ from stoa.jobs.model import Outcome
 from stoa.jobs.worker import Worker
 from stoa.kernel.ids import RunId, TenantId, new_id
 from stoa.kernel.problems import Conflict, NotFound
-from stoa.outbound.mail import FileMailbox, Mail
-from stoa.outbound.model import RemoteDown, RemoteRefused
+from stoa.outbound.mail import FileMailbox
+from stoa.outbound.model import Mail, RemoteDown, RemoteRefused
 
 MakeTenant = Callable[..., Awaitable[TenantId]]
 

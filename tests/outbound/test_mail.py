@@ -9,8 +9,8 @@ import pytest
 
 from stoa.kernel.ids import TenantId
 from stoa.kernel.problems import BadInput
-from stoa.outbound.mail import FileMailbox, Mail, SmtpSender, SmtpServer, message, route
-from stoa.outbound.model import RemoteDown, RemoteRefused
+from stoa.outbound.mail import FileMailbox, SmtpSender, SmtpServer, message, route
+from stoa.outbound.model import Mail, RemoteDown, RemoteRefused
 from stoa.tenants.model import Tenant
 from tests.outbound.certificates import certificate
 from tests.outbound.smtp_server import MailServer, mail_server

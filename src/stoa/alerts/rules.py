@@ -3,7 +3,7 @@
 from typing import Final
 
 from stoa.alerts.model import Alert
-from stoa.outbound.mail import Mail
+from stoa.outbound.model import Mail
 from stoa.tenants.model import Tenant
 
 LONGEST_TITLE: Final = 200

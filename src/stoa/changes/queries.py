@@ -12,7 +12,8 @@ from stoa.changes.rules import sources_of
 from stoa.db.transactions import Row, TenantTx
 from stoa.kernel.ids import ConnectionId, RunId, SourceId, new_id
 
-_RUN = """run_id, kind, state, target, source_id, connection_id, of_run, plan_only, actor, input_digest, mapping_version,
+_RUN = """run_id, kind, state, target, source_id, connection_id, of_run, plan_only, actor, input_digest,
+ mapping_version,
  authority_version, lease_epoch, reasons, counts, figures, applied_through, created_at, planned_at, decided_at,
  decided_by, finished_at"""
 # A row that says 'planned' stands where its run stands.

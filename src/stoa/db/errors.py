@@ -11,12 +11,13 @@ CheckViolation = asyncpg.CheckViolationError
 # The server is away, going or full; a later try may do.
 UNAVAILABLE: Final[tuple[type[Exception], ...]] = (
     asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.TooManyConnectionsError,
     OSError,
 )
+# Whatever the server or the way to it may answer: what a loop that must go on looks out for.
+TROUBLE: Final[tuple[type[Exception], ...]] = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 # Two transactions met; trying the whole transaction again is right.
 COLLISION: Final[tuple[type[Exception], ...]] = (
     asyncpg.DeadlockDetectedError,

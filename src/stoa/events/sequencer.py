@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 from typing import Final
 
-import asyncpg
 import structlog
 
 from stoa.db.database import Database
+from stoa.db.errors import TROUBLE
 from stoa.db.transactions import Origin
 from stoa.events import metrics
 from stoa.events.actions import NUMBERED_AT_ONCE, number_entries
@@ -66,7 +66,7 @@ class Sequencer:
     async def _round(self) -> int:
         try:
             return await self.run_once()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except TROUBLE as error:
             metrics.SEQUENCER_ERRORS.inc()
             _log.warning("sequencer_round_failed", error=type(error).__name__)
             return 0

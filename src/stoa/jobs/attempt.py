@@ -5,19 +5,17 @@ import random
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Final
 
-import asyncpg
 import structlog
 
 from stoa.db.database import Database
+from stoa.db.errors import TROUBLE
 from stoa.jobs import leases, metrics
 from stoa.jobs.model import CHANNEL, Claim, DeadJob, JobProblem, LeaseLost, OnDead, Outcome
 from stoa.jobs.rules import ATTEMPTS, delay_after, tell
 from stoa.jobs.run import Handler, JobRun
 from stoa.kernel.ids import new_id
 
-_DATABASE_TROUBLE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _log = structlog.get_logger()
 
 
@@ -112,7 +110,7 @@ class Attempt:
         try:
             async with self._database.platform() as tx:
                 return await leases.renew(tx, claim, self._lease)
-        except _DATABASE_TROUBLE as trouble:
+        except TROUBLE as trouble:
             # Not lost yet. If it does run out, the fence stops the handler.
             _log.warning("job_lease_not_renewed", error=type(trouble).__name__)
             return True
@@ -136,5 +134,5 @@ class Attempt:
             async with self._database.platform() as tx:
                 await leases.release(tx, claim)
             self._database.notifier.poke(CHANNEL)
-        except _DATABASE_TROUBLE as trouble:
+        except TROUBLE as trouble:
             _log.warning("job_not_released", error=type(trouble).__name__)

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-import asyncpg
 import structlog
 
 from stoa.db.database import Database
+from stoa.db.errors import TROUBLE
 from stoa.db.transactions import Origin
 from stoa.jobs import leases, metrics
 from stoa.jobs.attempt import Attempt
@@ -92,7 +92,7 @@ class Worker:
                 self._schedules_at = time.monotonic() + _POLL_SECONDS
                 await self._enqueue_scheduled()
             claims = await self._claim()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except TROUBLE as error:
             metrics.WORKER_ERRORS.inc()
             _log.warning("worker_round_failed", error=type(error).__name__)
             return

@@ -16,30 +16,12 @@ from typing import Final, Literal, Protocol, assert_never
 
 from stoa.kernel.clock import Clock, system_clock
 from stoa.kernel.problems import BadInput
-from stoa.outbound.model import RemoteDown, RemoteRefused
+from stoa.outbound.model import Mail, RemoteDown, RemoteRefused
 from stoa.tenants.model import Tenant
 from stoa.tenants.rules import is_email
 
 _SUBJECT_LENGTH: Final = 200
 _KEY: Final = re.compile(r"[A-Za-z0-9.-]{1,100}")
-
-
-@dataclass(frozen=True, slots=True)
-class Mail:
-    """A message.
-
-    Attributes:
-        to: one plain address.
-        subject: one line; longer ones are shortened, line breaks become spaces.
-        text: the body, plain text.
-        key: becomes the Message-ID, so that a mail sent twice after a crash can be known as one. Letters, digits, dots,
-            hyphens.
-    """
-
-    to: str = field(repr=False)
-    subject: str
-    text: str = field(repr=False)
-    key: str
 
 
 class MailSender(Protocol):

@@ -154,3 +154,21 @@ class Response:
     body: bytes = field(repr=False)
     path: Path | None
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A message.
+
+    Attributes:
+        to: one plain address.
+        subject: one line; longer ones are shortened, line breaks become spaces.
+        text: the body, plain text.
+        key: becomes the Message-ID, so that a mail sent twice after a crash can be known as one. Letters, digits, dots,
+            hyphens.
+    """
+
+    to: str = field(repr=False)
+    subject: str
+    text: str = field(repr=False)
+    key: str

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import asyncpg
-
 from stoa.changes.model import Action
+from stoa.db.errors import UniqueViolation
 from stoa.db.transactions import TenantTx
 from stoa.kernel.ids import PersonId, ResourceId, SourceId, new_id
 from stoa.people import journal, queries
@@ -260,7 +259,7 @@ async def _update_record(tx: TenantTx, record: Record, changed: Mapping[str, Any
     try:
         async with tx.savepoint():
             await tx.execute(sql, *params)
-    except asyncpg.UniqueViolationError as error:
+    except UniqueViolation as error:
         what = "external id" if error.constraint_name == "source_record_scim_external_id" else "user name"
         return Refused(f"{what.replace(' ', '_')}_taken", f"Another user has this {what}.", (record.person_id,))
     return None

@@ -10,8 +10,7 @@ second sees what the first wrote.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import asyncpg
-
+from stoa.db.errors import ForeignKeyViolation
 from stoa.db.transactions import Row, TenantTx
 from stoa.kernel.ids import PersonId, RunId, SourceId
 from stoa.people.authority import Authority, authority
@@ -157,7 +156,7 @@ async def _delete(tx: TenantTx, person_ids: Sequence[PersonId]) -> list[PersonId
     try:
         async with tx.savepoint():
             rows = await tx.fetch(_DELETE_PERSONS, tx.tenant_id, list(person_ids))
-    except asyncpg.ForeignKeyViolationError:
+    except ForeignKeyViolation:
         half = len(person_ids) // 2
         if half == 0:
             return list(person_ids)

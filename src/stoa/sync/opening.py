@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from pydantic import BaseModel
 
 from stoa.changes.model import Action
@@ -18,7 +19,15 @@ from stoa.tenants.actions import open_secret
 from stoa.tenants.model import Tenant
 from stoa.tenants.sealing import Sealer
 
-_GUARD_KEYS = frozenset({"percent", "absolute", "floor"})
+_AtLeastZero = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class _Limits(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A threshold, or parts of one; what is left out keeps its default."""
+
+    percent: _AtLeastZero | msgspec.UnsetType = msgspec.UNSET
+    absolute: _AtLeastZero | msgspec.UnsetType = msgspec.UNSET
+    floor: _AtLeastZero | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +87,15 @@ class Opener:
 
 def checked_guards(given: object) -> dict[str, dict[str, float]]:
     """Thresholds by action as a configuration gives them: {"deactivate": {"percent": 10, "absolute": 500, "floor": 5}}.
-    Raises BadInput.
+
+    Raises BadInput with the path of what is wrong.
     """
-    if not isinstance(given, dict):
-        raise BadInput("guards must be an object of action to thresholds.")
-    guards: dict[str, dict[str, float]] = {}
-    for name, limits in given.items():  # pyright: ignore[reportUnknownVariableType] - it comes from outside
-        if name not in {str(action) for action in DEFAULT_THRESHOLDS}:
-            raise BadInput(f"guards: {name} is no action.", hint=f"Actions: {', '.join(str(a) for a in Action)}.")
-        if not isinstance(limits, dict) or not limits.keys() <= _GUARD_KEYS:  # pyright: ignore[reportUnknownMemberType]
-            raise BadInput(f"guards.{name} takes {', '.join(sorted(_GUARD_KEYS))}.")
-        for key, value in limits.items():  # pyright: ignore[reportUnknownVariableType]
-            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-                raise BadInput(f"guards.{name}.{key} must be a number of at least 0.")
-        guards[str(name)] = {str(k): v for k, v in limits.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return guards
+    try:
+        guards = msgspec.convert(given, dict[Action, _Limits])
+    except msgspec.ValidationError as error:
+        hint = f"Actions: {', '.join(DEFAULT_THRESHOLDS)}. Each takes percent, absolute and floor."
+        raise BadInput(f"guards: {error}.", hint=hint) from error
+    return {str(action): msgspec.to_builtins(limits) for action, limits in guards.items()}
 
 
 def threshold(action: Action, guards: Mapping[str, Mapping[str, float]]) -> Threshold:

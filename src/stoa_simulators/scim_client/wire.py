@@ -15,7 +15,7 @@ LONGEST_WAIT: Final = 30.0
 _RETRIED: Final = frozenset({429, 500, 502, 503, 504})
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer of the server, told as one
+class Refused(Exception):
     """A request that the server refused for good, or that could not be sent.
 
     `status` is 0 when there was no answer; `attempts` says how often it was sent.

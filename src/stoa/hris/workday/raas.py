@@ -192,7 +192,7 @@ def _text(value: object) -> str | None:
         case str():
             return value
         case list() | dict():
-            return "; ".join(_parts(value)) or None  # pyright: ignore[reportUnknownArgumentType] - its items are anything
+            return "; ".join(_parts(value)) or None  # pyright: ignore[reportUnknownArgumentType] - JSON
         case _:
             return str(value)
 
@@ -204,10 +204,10 @@ def _parts(value: object) -> Iterator[str]:
         at = left.pop()
         match at:
             case list():
-                left.extend(reversed(at))  # pyright: ignore[reportUnknownArgumentType] - its items are anything
+                left.extend(reversed(at))  # pyright: ignore[reportUnknownArgumentType] - JSON
             case dict():
-                named = [at[name] for name in _NAMES_OF_REFERENCES if name in at]  # pyright: ignore[reportUnknownVariableType]
-                left.extend(named[:1] or reversed(at.values()))  # pyright: ignore[reportUnknownArgumentType]
+                named = [at[name] for name in _NAMES_OF_REFERENCES if name in at]  # pyright: ignore[reportUnknownVariableType] - JSON
+                left.extend(named[:1] or reversed(at.values()))  # pyright: ignore[reportUnknownArgumentType] - JSON
             case _:
                 text = _text(at)
                 if text:
