@@ -1,4 +1,4 @@
-"""Factories and yardsticks for people: reports as frames, runs carried out from plan to end, and the digest of a tenant's state."""
+"""Factories and yardsticks for people: reports as frames, runs carried out, and the digest of a tenant's state."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -65,6 +65,22 @@ async def plan(
         return await queries.enter(tx, run, RunState.PLANNED, counts=counts, planned_at=tx.now)
 
 
+async def apply(database: Database, tenant_id: TenantId, run: Run, batch_rows: int = 5000) -> Run:
+    """A planned run applied."""
+    return await apply_run(working(database, tenant_id), run, People(), _at_end, batch_rows=batch_rows)
+
+
+async def due(database: Database, tenant_id: TenantId, source_id: SourceId) -> Run:
+    """What is due in a source, planned and applied."""
+    async with database.tenant(tenant_id, role="sync") as tx:
+        run = await queries.insert_run(tx, NewRun(RunKind.DUE, "person", source_id))
+        run = await queries.enter(tx, run, RunState.PLANNING)
+        await People().plan_due(tx, run)
+        counts, _ = await queries.count_plan(tx, run.run_id)
+        run = await queries.enter(tx, run, RunState.PLANNED, counts=counts, planned_at=tx.now)
+    return await apply(database, tenant_id, run)
+
+
 async def sync(
     database: Database,
     tenant_id: TenantId,
@@ -78,18 +94,21 @@ async def sync(
     return await apply_run(working(database, tenant_id), run, People(), _at_end, batch_rows=batch_rows)
 
 
-async def rollback(database: Database, tenant_id: TenantId, of_run: RunId, batch_rows: int = 5000) -> Run:
-    """A run undone."""
+async def plan_rollback(database: Database, tenant_id: TenantId, of_run: RunId) -> Run:
+    """The planned run that undoes another."""
     async with database.tenant(tenant_id, role="sync") as tx:
         undone = await queries.run_by_id(tx, of_run)
         run = await queries.insert_run(tx, NewRun(RunKind.ROLLBACK, "person", undone.source_id, of_run=of_run))
         run = await queries.enter(tx, run, RunState.PLANNING)
         await People().plan_rollback(tx, run, undone)
         counts, conflicts = await queries.count_plan(tx, run.run_id)
-        run = await queries.enter(
-            tx, run, RunState.PLANNED, counts=counts, figures={"conflicts": conflicts}, planned_at=tx.now
-        )
-    return await apply_run(working(database, tenant_id), run, People(), _at_end, batch_rows=batch_rows)
+        figures = {"conflicts": conflicts}
+        return await queries.enter(tx, run, RunState.PLANNED, counts=counts, figures=figures, planned_at=tx.now)
+
+
+async def rollback(database: Database, tenant_id: TenantId, of_run: RunId, batch_rows: int = 5000) -> Run:
+    """A run undone."""
+    return await apply(database, tenant_id, await plan_rollback(database, tenant_id, of_run), batch_rows)
 
 
 _RECORDS = "tenant_id, source_id, external_id, resource_id, person_id, present, asserted_active, active"
@@ -97,7 +116,7 @@ _PERSONS = "person_id, active, manager_id, merged_into"
 
 
 async def state(database: Database, tenant_id: TenantId) -> dict[str, list[dict[str, Any]]]:
-    """Everything that an undo must bring back: assertions, links, effective values, future dates. Not counters and times."""
+    """What an undo must bring back: assertions, links, effective values, future dates. No counters, no times."""
     fields = ", ".join(FIELD_SPECS)
     keys = "user_name_key, email_key, employee_id_key, display_name_key"
     people = ", ".join(name for name in FIELD_SPECS if name != "manager_ref")

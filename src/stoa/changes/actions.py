@@ -33,12 +33,17 @@ async def approve(tx: TenantTx, run_id: RunId) -> Run:
     """Lets a held or planned run be applied as it was planned.
 
     When another run has changed the source's records since the plan was made, the worker finds the run stale instead of
-    applying it. Raises WrongState when the run is in neither state.
+    applying it. Raises WrongState when the run is in neither state, or could not be planned at all.
     """
     run = await queries.run_by_id(tx, run_id, lock=True)
     if run.state not in {RunState.HELD, RunState.PLANNED}:
         raise WrongState(
             f"The run {run_id} is {run.state}; only a held or planned run can be approved.", hint=_what_now(run)
+        )
+    if run.figures.get("blocked"):
+        raise WrongState(
+            f"The run {run_id} has no plan: its report could not be read, so there is nothing to approve.",
+            hint="Mend the cause that the run names, then run the sync again; `stoa sync reject` puts this one away.",
         )
     approved = await queries.enter(
         tx, run, RunState.APPROVED, decided_at=tx.now, decided_by=tx.origin.actor, plan_only=False

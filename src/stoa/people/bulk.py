@@ -26,10 +26,10 @@ SELECT count(*) FILTER (WHERE c.before IS NULL) AS made, count(*) FILTER (WHERE 
   coalesce(bool_or(c.subject = c.resource_id::text), false) AS resources
 FROM change c WHERE {BATCH}"""
 
+# The persons are those to whom the records are linked by now, whatever the plan saw.
 _LOCK = f"""
-SELECT count(*) FROM (
-  SELECT 1 FROM change c JOIN source_record r ON {RECORD_OF_CHANGE} WHERE {BATCH}
-  ORDER BY r.external_id FOR UPDATE OF r) AS x"""
+SELECT r.person_id FROM change c JOIN source_record r ON {RECORD_OF_CHANGE} WHERE {BATCH}
+ORDER BY r.external_id FOR UPDATE OF r"""
 
 _INSERT_RECORDS = f"""
 INSERT INTO source_record
@@ -73,10 +73,10 @@ WHERE {BATCH} AND c.before IS NOT NULL AND c.after ?| ARRAY['user_name_key', 'sc
 _DELETE_RECORDS = f"""
 DELETE FROM source_record r USING change c WHERE {BATCH} AND c.after IS NULL AND {RECORD_OF_CHANGE}"""
 
-# Persons whose effective values may differ now, but for those just made of one record.
+# Further persons whose effective values may differ now, but for those just made of one record.
 _TOUCHED = f"""
-SELECT c.person_id FROM change c WHERE {BATCH}
-AND (c.before IS NOT NULL OR NOT EXISTS (SELECT FROM unnest($5::uuid[]) AS made WHERE made = c.person_id))
+SELECT c.person_id FROM change c WHERE {BATCH} AND c.before IS NULL
+AND NOT EXISTS (SELECT FROM unnest($5::uuid[]) AS made WHERE made = c.person_id)
 UNION
 SELECT c.person_id FROM change c WHERE {BATCH} AND c.before IS NULL GROUP BY c.person_id HAVING count(*) > 1
 UNION
@@ -126,7 +126,7 @@ async def apply_batch(tx: TenantTx, batch: Batch) -> int:
     """Applies the planned changes of a batch and gives how many took effect. The others become conflicts."""
     on = _Key(tx, batch)
     await lock_all_identifiers(tx)
-    await on.execute(_LOCK)
+    touched = await on.persons(_LOCK)
     kinds = await tx.fetchrow(_KINDS, tx.tenant_id, batch.run.run_id, batch.first, batch.last)
     assert kinds is not None
     await _set_clashes_aside(on, kinds["made"] > 0, kinds["changed"] + kinds["gone"] > 0, kinds["resources"])
@@ -143,7 +143,7 @@ async def apply_batch(tx: TenantTx, batch: Batch) -> int:
         taken += await on.execute(_UPDATE_STAYING if kinds["resources"] else _UPDATE_RECORDS, tx.now)
     await on.execute(_FORGET_DUE)
     await on.execute(_NOTE_DUE, await tenant_today(tx))
-    await recompute(tx, await on.persons(_TOUCHED, made))
+    await recompute(tx, [*touched, *await on.persons(_TOUCHED, made)])
     return taken
 
 
