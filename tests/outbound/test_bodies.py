@@ -85,6 +85,7 @@ async def test_a_compression_bomb_is_stopped_at_the_limit(client: HttpClient, tm
         ("br", b"x"),
         ("gzip, gzip", gzip.compress(gzip.compress(b"x"))),
     ],
+    ids=["cut", "not gzip", "trailing", "brotli", "twice"],
 )
 async def test_a_damaged_or_unknown_encoding_is_down(client: HttpClient, encoding: str, body: bytes) -> None:
     async with serving(plain(reply(200, body, content_encoding=encoding))) as served:
