@@ -125,5 +125,5 @@ async def test_closing_twice_and_at_once_is_the_same_as_closing_once(database: D
         tx.wake("anything")
     await asyncio.gather(database.close(), database.close())
     await database.close()
-    with pytest.raises(asyncpg.InterfaceError):
+    with pytest.raises(ConnectionError):
         await database.platform().__aenter__()

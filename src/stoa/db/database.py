@@ -81,7 +81,7 @@ class Database:
         role: `sync` for bulk work (staging tables, long statements), else `app`.
         """
         now = self.clock() + await self._offset(tenant_id)
-        async with self._pools[role].acquire() as connection:
+        async with self._connection(role) as connection:
             tx = TenantTx(connection, now, self.notifier.poke, tenant_id, origin)
             # One round trip. The id is a UUID by type: nothing can be smuggled into this text.
             begin = f"BEGIN{' READ ONLY' if read_only else ''}; SET LOCAL stoa.tenant = '{tenant_id!s}'"
@@ -93,11 +93,24 @@ class Database:
     @asynccontextmanager
     async def platform(self) -> AsyncGenerator[PlatformTx]:
         """A transaction across tenants, which sees only what stoa_platform was granted."""
-        async with self._pools["platform"].acquire() as connection:
+        async with self._connection("platform") as connection:
             tx = PlatformTx(connection, self.clock(), self.notifier.poke)
             async with _transaction(tx, "BEGIN"):
                 yield tx
         tx.committed()
+
+    @asynccontextmanager
+    async def _connection(self, role: str) -> AsyncGenerator[Connection]:
+        """A connection of a pool. A closed pool is told as a lost connection, which is what it means to a caller."""
+        acquired = self._pools[role].acquire()
+        try:
+            connection = await acquired
+        except asyncpg.InterfaceError as error:
+            raise ConnectionError(str(error)) from error
+        try:
+            yield connection
+        finally:
+            await self._pools[role].release(connection)
 
     async def close(self) -> None:
         """Ends the listener and closes every pool, waiting a little for what is under way. A second call does
