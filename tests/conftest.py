@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any
 
 import asyncpg
+import hypothesis
 import pytest
 
 from stoa.db import embedded
@@ -21,6 +22,10 @@ from stoa.kernel.ids import TenantId
 from stoa.tenants.actions import create_tenant
 from stoa.tenants.model import NewTenant
 from stoa.tenants.sealing import Sealer
+
+# The same examples on every machine and every day: what fails in one run fails in the next.
+hypothesis.settings.register_profile("stoa", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.load_profile("stoa")
 
 ConnectArgs = Callable[[str], dict[str, Any]]
 MakeTenant = Callable[..., Awaitable[TenantId]]
