@@ -14,7 +14,7 @@ from stoa.api.trace import traced
 from stoa.composition import VERSION, Platform, Store, platform
 from stoa.identity.scim.routes import scim_routes
 from stoa.logs import set_up_logging
-from stoa.settings import Settings
+from stoa.settings import Settings, read_settings
 from stoa.web.assets import load_assets
 from stoa.web.errors import error_handlers
 from stoa.web.landing import web_routes
@@ -66,7 +66,7 @@ def serve(parts: Platform) -> ASGIApp:
 
 def create_app(settings: Settings | None = None) -> Callable[..., object]:
     """The factory that uvicorn calls in each process: settings come from the environment."""
-    settings = settings or Settings()
+    settings = settings or read_settings()
     set_up_logging(settings, "web")
     assert settings.database_url is not None, "STOA_DATABASE_URL is set by whoever starts the web process"
     return Application(settings, Store(settings.database_url, settings.key_ring_path))

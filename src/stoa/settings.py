@@ -4,8 +4,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from stoa.kernel.problems import Misconfigured
 
 
 def _state_dir() -> Path:
@@ -40,6 +42,12 @@ class Settings(BaseSettings):
     )
     web_processes: int = Field(default=1, ge=1, le=64, description="Web server processes on this machine.")
     worker_concurrency: int = Field(default=4, ge=1, le=64, description="Jobs that one worker process runs at a time.")
+    job_lease_seconds: int = Field(
+        default=30,
+        ge=3,
+        le=3600,
+        description="How long a job stays with a worker that gives no sign of life; then another takes it over.",
+    )
     outbound_allow: Annotated[frozenset[str], NoDecode] = Field(
         default=frozenset(),
         description="Development only: exact host:port pairs that connections may name, with commas between them.",
@@ -75,3 +83,16 @@ class Settings(BaseSettings):
     def mailbox_path(self) -> Path:
         """Where mail goes that is not sent."""
         return self.mailbox or self.state_dir / "mailbox"
+
+
+def read_settings() -> Settings:
+    """The settings of this process's environment. Raises Misconfigured with the name of each that cannot be used."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        # The values stay out of the message: one may be a secret.
+        wrong = "; ".join(f"STOA_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise Misconfigured(
+            f"The environment has settings that cannot be used: {wrong}.",
+            hint="docs/reference/settings.md says what each takes.",
+        ) from None

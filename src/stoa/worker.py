@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from datetime import timedelta
 
 import structlog
 
@@ -24,7 +25,11 @@ async def run_worker(settings: Settings, store: Store, stop: asyncio.Event | Non
             loop.add_signal_handler(number, stopping.set)
     async with platform(settings, store) as parts:
         worker = Worker(
-            parts.database, parts.handlers(), concurrency=settings.worker_concurrency, on_dead=tell_of_dead_job
+            parts.database,
+            parts.handlers(),
+            concurrency=settings.worker_concurrency,
+            lease=timedelta(seconds=settings.job_lease_seconds),
+            on_dead=tell_of_dead_job,
         )
         _log.info("started", version=VERSION)
         async with asyncio.TaskGroup() as group:

@@ -66,4 +66,4 @@ async def revoke(tx: TenantTx, credential_id: CredentialId) -> None:
         "SELECT true FROM credential WHERE tenant_id = $1 AND credential_id = $2", tx.tenant_id, credential_id
     )
     if not known:
-        raise NotFound("There is no such credential.")
+        raise NotFound("There is no such credential.", hint="`stoa token list` shows the credentials there are.")

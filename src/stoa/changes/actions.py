@@ -42,7 +42,7 @@ async def approve(tx: TenantTx, run_id: RunId) -> Run:
         )
     if run.figures.get("blocked"):
         raise WrongState(
-            f"The run {run_id} has no plan: its report could not be read, so there is nothing to approve.",
+            f"The run {run_id} has nothing to apply: its report could not be used, so there is no plan to approve.",
             hint="Mend the cause that the run names, then run the sync again; `stoa sync reject` puts this one away.",
         )
     approved = await queries.enter(

@@ -1,9 +1,11 @@
 """The command `stoa`: everything that a script or a person at a terminal can do."""
 
 import sys
+from typing import NoReturn
 
 from cyclopts import App
 
+from stoa.cli.alerts import alert_app
 from stoa.cli.children import die_with_parent
 from stoa.cli.common import err
 from stoa.cli.demo import demo
@@ -11,14 +13,23 @@ from stoa.cli.serving import db_app, dev, web, worker
 from stoa.cli.sync import sync_app
 from stoa.cli.tenants import connection_app, tenant_app, token_app
 from stoa.composition import VERSION
+from stoa.db.errors import TROUBLE
 from stoa.kernel.problems import Problem
+
+
+class Unreachable(Problem):
+    """The database is away, or broke off."""
+
+    code = "database_trouble"
+    status = 503
+
 
 app = App(
     name="stoa",
     help="A multi-tenant learning platform that companies wire into everything they already run.",
     version=VERSION,
 )
-for part in (tenant_app, token_app, connection_app, sync_app, db_app):
+for part in (tenant_app, token_app, connection_app, sync_app, alert_app, db_app):
     app.command(part)
 for command in (dev, demo, web, worker):
     app.command(command)
@@ -30,10 +41,30 @@ def main() -> None:
     try:
         app()
     except Problem as problem:
-        err.print(f"[red]error[/red] ({problem.code}): ", end="")
-        err.print(problem.detail, markup=False)
-        if problem.hint:
-            err.print(problem.hint, markup=False)
-        sys.exit(1)
+        _tell(problem)
+    except ExceptionGroup as group:
+        problem = _first_problem(group)
+        if problem is None:
+            raise
+        _tell(problem)
+    except TROUBLE as error:
+        _tell(Unreachable(f"The database did not do what it was asked: {error or type(error).__name__}."))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _tell(problem: Problem) -> NoReturn:
+    err.print(f"[red]error[/red] ({problem.code}): ", end="")
+    err.print(problem.detail, markup=False)
+    if problem.hint:
+        err.print(problem.hint, markup=False)
+    sys.exit(1)
+
+
+def _first_problem(group: BaseExceptionGroup[BaseException]) -> Problem | None:
+    """The first Problem of those that ended several things at once."""
+    for error in group.exceptions:
+        found = _first_problem(error) if isinstance(error, BaseExceptionGroup) else error  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        if isinstance(found, Problem):
+            return found
+    return None

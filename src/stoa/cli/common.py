@@ -5,12 +5,15 @@ import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from cyclopts import Parameter
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from stoa.cli.instances import found_store
 from stoa.composition import Platform, platform
@@ -18,7 +21,7 @@ from stoa.db.transactions import Origin
 from stoa.kernel.ids import TenantId
 from stoa.kernel.problems import NotFound
 from stoa.logs import set_up_logging
-from stoa.settings import Settings
+from stoa.settings import read_settings
 from stoa.tenants.queries import tenant_id_of_slug
 
 OPERATOR = Origin(actor="operator:cli", via="cli")
@@ -59,7 +62,7 @@ class Session:
 @asynccontextmanager
 async def session(options: Options) -> AsyncGenerator[Session]:
     """Opens what a command works with."""
-    settings = Settings()
+    settings = read_settings()
     set_up_logging(settings.model_copy(update={"log_level": "warning"}), "cli")
     async with found_store(settings, options.database_url) as found:
         here = settings.model_copy(
@@ -90,12 +93,10 @@ def show(options: Options, value: Mapping[str, Any]) -> None:
     if options.as_json:
         print_json(dict(value))
         return
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name, member in value.items():
-        table.add_row(
-            name, "" if member is None else str(_plain(member) if not isinstance(member, str | int) else member)
-        )
-    out.print(table)
+        table.add_row(name, Text(as_text(member)))
+    print_whole(table)
 
 
 def show_list(options: Options, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], empty: str) -> None:
@@ -104,14 +105,29 @@ def show_list(options: Options, columns: Sequence[str], rows: Sequence[Mapping[s
         print_json([dict(row) for row in rows])
         return
     if not rows:
-        out.print(empty)
+        out.print(empty, markup=False)
         return
-    table = Table(*columns, box=None, padding=(0, 2, 0, 0))
+    table = Table(*(name.removesuffix("_at").replace("_", " ") for name in columns), box=None, pad_edge=False)
     for row in rows:
-        table.add_row(
-            *(
-                "" if row.get(c) is None else str(_plain(row[c]) if not isinstance(row[c], str | int) else row[c])
-                for c in columns
-            )
-        )
-    out.print(table)
+        table.add_row(*(Text(as_text(row.get(name))) for name in columns))
+    print_whole(table)
+
+
+def print_whole(table: Table) -> None:
+    """A table as wide as it is: an id that is cut or folded cannot be copied."""
+    wide = out.options.update(max_width=1000)
+    width = max(out.width, Measurement.get(out, wide, table).maximum)
+    Console(highlight=False, soft_wrap=True, width=width).print(table)
+
+
+def as_text(value: object) -> str:
+    """A member as a person reads it: times in the zone of this machine."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return value.astimezone().isoformat(timespec="seconds")
+        case _:
+            return str(_plain(value)) if not isinstance(value, str | int | float) else str(value)

@@ -100,6 +100,11 @@ async def found_store(settings: Settings, database_url: str | None = None) -> As
     if url is not None:
         mine = next((i for i in instances if i.database_url == url), None)
         key_ring = settings.key_ring or (Path(mine.key_ring) if mine else settings.key_ring_path)
+        if not key_ring.exists():
+            raise Misconfigured(
+                f"There is no key ring at {key_ring}, and without it the roles' passwords are not known.",
+                hint="STOA_KEY_RING says where it is; `stoa db init` makes one for a new database.",
+            )
         yield Found(
             Store(url, key_ring),
             settings.base_url or (mine.base_url if mine else None),

@@ -4,7 +4,10 @@ import asyncio
 import json
 import os
 import signal
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import uvicorn
 from cyclopts import App
@@ -14,14 +17,20 @@ from stoa.cli.stack import stack
 from stoa.composition import Store
 from stoa.db.migrations import migrate
 from stoa.db.roles import init_roles
-from stoa.kernel.problems import Misconfigured
+from stoa.kernel.problems import Misconfigured, Problem
 from stoa.logs import set_up_logging
-from stoa.main import create_app
-from stoa.settings import Settings
+from stoa.settings import Settings, read_settings
 from stoa.worker import run_worker
 
 db_app = App(name="db", help="Prepare an external PostgreSQL.")
 _GRACE_SECONDS = 10
+T = TypeVar("T")
+
+
+class DatabaseEnded(Problem):
+    """The database that was started here is not there any more."""
+
+    code = "database_ended"
 
 
 async def dev(
@@ -44,7 +53,7 @@ async def dev(
         repeated.
         quiet: Say nothing but what goes wrong.
     """
-    settings = Settings()
+    settings = read_settings()
     if quiet:
         settings = settings.model_copy(update={"log_level": "warning"})
     set_up_logging(settings, "dev")
@@ -56,33 +65,66 @@ async def dev(
             "outbound_allow": settings.outbound_allow | frozenset(allow),
         }
     )
-    stop = stop_event()
+    await unless_stopped(_dev(settings, ephemeral=ephemeral, ready_file=ready_file, quiet=quiet))
+
+
+async def _dev(settings: Settings, *, ephemeral: bool, ready_file: Path | None, quiet: bool) -> None:
+    """Serves until it is cancelled. Raises when the database ends by itself."""
     async with stack(settings, ephemeral=ephemeral) as running:
-        if ready_file is not None:
-            about = {
-                "base_url": running.base_url,
-                "pid": os.getpid(),
-                "database_url": running.store.url,
-                "key_ring": str(running.store.key_ring),
-            }
-            write_whole(ready_file, json.dumps(about))
-        if not quiet:
-            out.print(f"Stoa runs at {running.base_url}. Ctrl-C ends it.")
-        await stop.wait()
-    if ready_file is not None:
-        ready_file.unlink(missing_ok=True)
+        about = {
+            "base_url": running.base_url,
+            "pid": os.getpid(),
+            "database_url": running.store.url,
+            "key_ring": str(running.store.key_ring),
+        }
+        with _announced_in(ready_file, json.dumps(about)):
+            if not quiet:
+                out.print(f"Stoa runs at {running.base_url}. Ctrl-C ends it.")
+            while running.database_alive():
+                await asyncio.sleep(1)
+        raise DatabaseEnded("The database server ended.", hint="Its log says why; `stoa dev` starts it again.")
 
 
-def stop_event() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set."""
+@contextmanager
+def _announced_in(path: Path | None, text: str) -> Generator[None]:
+    if path is None:
+        yield
+        return
+    try:
+        _write_whole(path, text)
+    except OSError as error:
+        raise Misconfigured(f"The file {path} cannot be written: {error.strerror}.") from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+async def unless_stopped(work: Coroutine[Any, Any, T]) -> T | None:
+    """What `work` gives, or None when SIGTERM, SIGINT or SIGHUP came first: then it is cancelled, however far it is,
+    and has tidied up.
+    """
+    stop = asyncio.ensure_future(_stop_event().wait())
+    task = asyncio.ensure_future(work)
+    await asyncio.wait({stop, task}, return_when=asyncio.FIRST_COMPLETED)
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
+    stop.cancel()
+    return None if task.cancelled() else task.result()
+
+
+def _stop_event() -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
+        # nohup asks that the end of the terminal be ignored.
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, stop.set)
     return stop
 
 
-def write_whole(path: Path, text: str) -> None:
+def _write_whole(path: Path, text: str) -> None:
     """Puts a file in place at once, never half written."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(text, "utf-8")
@@ -99,7 +141,8 @@ def web(*, host: str | None = None, port: int | None = None, fd: int | None = No
     """
     settings = _configured()
     uvicorn.run(
-        create_app(settings),  # pyright: ignore[reportArgumentType] - an ASGI application
+        "stoa.main:create_app",
+        factory=True,
         host=host or settings.host,
         port=port or settings.port,
         fd=fd,
@@ -121,7 +164,7 @@ async def worker() -> None:
 
 
 def _configured() -> Settings:
-    settings = Settings()
+    settings = read_settings()
     if settings.database_url is None:
         raise Misconfigured(
             "STOA_DATABASE_URL is not set.", hint="Set it, or use `stoa dev`, which brings a database of its own."
@@ -137,7 +180,7 @@ async def init_database(*, admin_url: str, database: str = "stoa") -> None:
         admin_url: An administrator with CREATEROLE and CREATEDB; no superuser is needed.
         database: The database's name.
     """
-    settings = Settings()
+    settings = read_settings()
     settings.key_ring_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     await init_roles(admin_url, settings.key_ring_path, database)
     out.print(f"Roles and database are ready; their passwords are in {settings.key_ring_path}.")

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from stoa.changes.model import Action, Change, Run, RunKind, RunState
-from stoa.cli.common import err, out
+from stoa.cli.common import out, print_whole
 
 _COLOURS = {
     RunState.APPLIED: "green",
@@ -68,7 +68,7 @@ def _told(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {name: value for name, value in document.items() if name not in _HIDDEN and not name.endswith("_key")}
 
 
-def print_run(run: Run, changes: list[Change], tenant: str = "TENANT") -> None:
+def print_run(run: Run, changes: list[Change], tenant: str) -> None:
     """A run as a person reads it."""
     kind, colour = _KINDS.get(run.kind, str(run.kind)), _COLOURS.get(run.state, "bold")
     head = Text.assemble(f"{kind} {run.run_id} is ", (str(run.state), colour), f": {in_words(run.counts)}")
@@ -77,16 +77,19 @@ def print_run(run: Run, changes: list[Change], tenant: str = "TENANT") -> None:
     out.print(head)
     _print_reasons(run)
     if changes:
-        table = Table("action", "reason", "who", "changes", box=None, padding=(0, 2, 0, 2))
+        table = Table("action", "reason", Column("who", no_wrap=True), "changes", box=None, padding=(0, 2, 0, 2))
         for change in changes:
             reason = change.reason.replace("_", " ")
             table.add_row(str(change.action), reason, Text(change.subject), Text(_difference(change)))
-        out.print(table)
+        print_whole(table) if not out.is_terminal else out.print(table)
         total = sum(run.counts.values()) + run.figures.get("conflicts", 0)
         if total > len(changes):
             out.print(f"  and {total - len(changes):,} more; --limit shows more of them.")
-    if run.state in {RunState.HELD, RunState.PLANNED}:
-        err.print(f"  decide: stoa sync approve|reject {tenant} {run.run_id}")
+    if run.figures.get("blocked") and run.state is RunState.HELD:
+        out.print(f"  Nothing can be applied. When the cause is mended: stoa sync reject {tenant} {run.run_id}")
+    elif run.state in {RunState.HELD, RunState.PLANNED}:
+        out.print(f"  decide: stoa sync approve {tenant} {run.run_id}")
+        out.print(f"      or: stoa sync reject {tenant} {run.run_id}")
 
 
 def _print_reasons(run: Run) -> None:

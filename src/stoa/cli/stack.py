@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from stoa.cli.children import Child
 from stoa.cli.instances import Instance, announced, database_dir
@@ -24,13 +23,14 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A running stack. children: web processes and worker."""
+    """A running stack. children: web processes and worker. database_alive: False when a server of its own has ended."""
 
     settings: Settings
     store: Store
     base_url: str
     children: tuple[Child, ...]
     mailbox: Path
+    database_alive: Callable[[], bool]
 
 
 @asynccontextmanager
@@ -43,9 +43,8 @@ async def stack(
     Raises Misconfigured, or a problem of the embedded server, when a part does not come up.
     """
     async with AsyncExitStack() as exits:
-        folder = Path(exits.enter_context(TemporaryDirectory(prefix="stoa-"))) if ephemeral else settings.state_dir
         report("database")
-        store = await _database(exits, settings, ephemeral=ephemeral)
+        store, folder, alive = await _database(exits, settings, ephemeral=ephemeral)
         report("migrations")
         await migrate(store.connect_args("stoa_migrator"))
         report("processes")
@@ -66,17 +65,22 @@ async def stack(
                 Instance(os.getpid(), base_url, store.url, str(store.key_ring), str(mailbox), _allowed(settings)),
             )
         )
-        yield Stack(settings, store, base_url, children, mailbox)
+        yield Stack(settings, store, base_url, children, mailbox, alive)
 
 
-async def _database(exits: AsyncExitStack, settings: Settings, *, ephemeral: bool) -> Store:
+async def _database(
+    exits: AsyncExitStack, settings: Settings, *, ephemeral: bool
+) -> tuple[Store, Path, Callable[[], bool]]:
+    """Where the data is, the folder for what else this instance keeps, and whether the server still runs."""
     if settings.database_url is not None and not ephemeral:
-        return Store(settings.database_url, settings.key_ring_path)
+        return Store(settings.database_url, settings.key_ring_path), settings.state_dir, lambda: True
     config = embedded.EmbeddedConfig()
     if not ephemeral:
         config = embedded.EmbeddedConfig(data_dir=database_dir(settings), keyring_path=settings.key_ring_path)
     server = await exits.enter_async_context(embedded.running(config))
-    return Store(server.url, server.keyring_path)
+    # The folder of an ephemeral server goes with it, and even after kill -9 with the next one.
+    folder = server.data_dir if ephemeral else settings.state_dir
+    return Store(server.url, server.keyring_path), folder, lambda: server.alive
 
 
 def _listener(settings: Settings) -> socket.socket:

@@ -2,16 +2,20 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import timedelta
+from typing import Annotated
 from uuid import UUID
 
-from cyclopts import App
+from cyclopts import App, Parameter, validators
 from rich.text import Text
 
 from stoa.changes import actions, queries
 from stoa.changes.actions import SOURCE_JOB
-from stoa.changes.model import Run, RunState
-from stoa.cli.common import OPERATOR, Options, Session, out, print_json, session, show_list
+from stoa.changes.model import Run, RunKind, RunState
+from stoa.cli.common import OPERATOR, Options, Session, err, out, print_json, session, show_list
 from stoa.cli.showing import as_json, change_as_json, in_words, print_run
 from stoa.cli.tenants import find_connection
 from stoa.jobs.queries import job_state
@@ -37,6 +41,7 @@ _POLL_SECONDS = 0.1
 # A worker that is there claims a job within milliseconds; without one the command does the work itself.
 _PATIENCE_SECONDS = 1.5
 _SHOWN = 20
+Limit = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1000))]
 
 
 @sync_app.command(name="run")
@@ -52,11 +57,11 @@ async def run_sync(slug: str, connection: str, *, plan_only: bool = False, optio
         tenant_id = await s.tenant_id(slug)
         async with s.platform.database.tenant(tenant_id, OPERATOR) as tx:
             run = await request_sync(tx, await find_connection(tx, connection), TARGET, plan_only=plan_only)
-        await _finish(s, options, tenant_id, run)
+        await _finish(s, options, slug, tenant_id, run)
 
 
 @sync_app.command(name="list")
-async def list_runs(slug: str, *, limit: int = 20, options: Options = Options()) -> None:  # noqa: B008
+async def list_runs(slug: str, *, limit: Limit = 20, options: Options = Options()) -> None:  # noqa: B008
     """List a tenant's latest runs, newest first."""
     async with (
         session(options) as s,
@@ -69,7 +74,7 @@ async def list_runs(slug: str, *, limit: int = 20, options: Options = Options())
             "kind": str(r.kind),
             "state": str(r.state),
             "created_at": r.created_at,
-            "counts": in_words(r.counts),
+            "counts": "as its requests came" if r.kind is RunKind.SCIM_WINDOW else in_words(r.counts),
         }
         for r in found
     ]
@@ -79,7 +84,7 @@ async def list_runs(slug: str, *, limit: int = 20, options: Options = Options())
 
 
 @sync_app.command(name="show")
-async def show_run(slug: str, run: UUID, *, limit: int = _SHOWN, options: Options = Options()) -> None:  # noqa: B008
+async def show_run(slug: str, run: UUID, *, limit: Limit = _SHOWN, options: Options = Options()) -> None:  # noqa: B008
     """Show a run: its state, the reasons for it, its changes, and what was set aside.
 
     Parameters:
@@ -88,7 +93,7 @@ async def show_run(slug: str, run: UUID, *, limit: int = _SHOWN, options: Option
         limit: The most changes and set-aside rows to show.
     """
     async with session(options) as s:
-        await _show(s, options, await s.tenant_id(slug), RunId(run), limit)
+        await _show(s, options, slug, await s.tenant_id(slug), RunId(run), limit)
 
 
 @sync_app.command(name="approve")
@@ -98,7 +103,7 @@ async def approve_run(slug: str, run: UUID, *, options: Options = Options()) -> 
         tenant_id = await s.tenant_id(slug)
         async with s.platform.database.tenant(tenant_id, OPERATOR) as tx:
             approved = await actions.approve(tx, RunId(run))
-        await _finish(s, options, tenant_id, approved)
+        await _finish(s, options, slug, tenant_id, approved)
 
 
 @sync_app.command(name="reject")
@@ -108,7 +113,7 @@ async def reject_run(slug: str, run: UUID, *, options: Options = Options()) -> N
         tenant_id = await s.tenant_id(slug)
         async with s.platform.database.tenant(tenant_id, OPERATOR) as tx:
             await actions.reject(tx, RunId(run))
-        await _show(s, options, tenant_id, RunId(run), 0)
+        await _show(s, options, slug, tenant_id, RunId(run), 0)
 
 
 @sync_app.command(name="rollback")
@@ -124,27 +129,29 @@ async def rollback_run(slug: str, run: UUID, *, plan_only: bool = False, options
         tenant_id = await s.tenant_id(slug)
         async with s.platform.database.tenant(tenant_id, OPERATOR) as tx:
             planned = await actions.queue_rollback(tx, RunId(run), plan_only=True)
-        planned = await wait(s, tenant_id, planned)
+        with _progress(options) as tell:
+            planned = await wait(s, tenant_id, planned, tell)
         if plan_only or planned.state is not RunState.PLANNED:
-            await _show(s, options, tenant_id, planned.run_id, _SHOWN)
+            await _show(s, options, slug, tenant_id, planned.run_id, _SHOWN)
             return
         if not options.as_json:
-            await _show(s, options, tenant_id, planned.run_id, _SHOWN)
+            await _show(s, options, slug, tenant_id, planned.run_id, _SHOWN)
         async with s.platform.database.tenant(tenant_id, OPERATOR) as tx:
             approved = await actions.approve(tx, planned.run_id)
-        await _finish(s, options, tenant_id, approved)
+        await _finish(s, options, slug, tenant_id, approved)
 
 
 # ------------------------------------------------------------------ waiting
 
 
-async def wait(s: Session, tenant_id: TenantId, run: Run) -> Run:
-    """Waits until a run needs no worker any more. When none comes, does the work here."""
+async def wait(s: Session, tenant_id: TenantId, run: Run, tell: Callable[[Run], None] = lambda _: None) -> Run:
+    """Waits until a run needs no worker any more. When none comes, does the work here. Raises WorkFailed."""
     asked = time.monotonic()
     while True:
         async with s.platform.database.tenant(tenant_id, OPERATOR, read_only=True) as tx:
             run = await queries.run_by_id(tx, run.run_id)
             job = await job_state(tx, SOURCE_JOB, str(run.source_id))
+        tell(run)
         if run.state not in _WAITING and (run.state is not RunState.PLANNED or run.plan_only):
             return run
         if job is not None and job.dead_at is not None:
@@ -155,23 +162,45 @@ async def wait(s: Session, tenant_id: TenantId, run: Run) -> Run:
         leased = job is not None and job.lease_until is not None and job.lease_until > s.platform.database.clock()
         if time.monotonic() - asked > _PATIENCE_SECONDS and not leased:
             asked = time.monotonic()
-            await Worker(s.platform.database, s.platform.handlers()).claim_one(
-                SOURCE_JOB, str(run.source_id), tenant_id
-            )
+            lease = timedelta(seconds=s.platform.settings.job_lease_seconds)
+            here = Worker(s.platform.database, s.platform.handlers(), lease=lease)
+            await here.claim_one(SOURCE_JOB, str(run.source_id), tenant_id)
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _finish(s: Session, options: Options, tenant_id: TenantId, run: Run) -> None:
-    ended = await wait(s, tenant_id, run)
-    await _show(s, options, tenant_id, ended.run_id, _SHOWN)
-    if ended.state is RunState.ERRORED:
+async def _finish(s: Session, options: Options, slug: str, tenant_id: TenantId, run: Run) -> None:
+    with _progress(options) as tell:
+        ended = await wait(s, tenant_id, run, tell)
+    await _show(s, options, slug, tenant_id, ended.run_id, _SHOWN)
+    if ended.state in {RunState.ERRORED, RunState.STALE}:
         raise SystemExit(1)
+
+
+@contextmanager
+def _progress(options: Options) -> Generator[Callable[[Run], None]]:
+    """Tells at a terminal how far a run is; in a pipe it is quiet."""
+    if options.as_json or not err.is_terminal:
+        yield lambda _: None
+        return
+    with err.status("Waiting for the worker") as status:
+        yield lambda run: status.update(_now(run))
+
+
+def _now(run: Run) -> str:
+    match run.state:
+        case RunState.PLANNING:
+            return "Reading the report and planning" if run.of_run is None else "Planning"
+        case RunState.APPLYING:
+            total = sum(run.counts.values()) + run.figures.get("conflicts", 0)
+            return f"Applying: {min(run.applied_through, total):,} of {total:,}"
+        case _:
+            return "Waiting for the worker"
 
 
 # ------------------------------------------------------------------ showing
 
 
-async def _show(s: Session, options: Options, tenant_id: TenantId, run_id: RunId, limit: int) -> None:
+async def _show(s: Session, options: Options, slug: str, tenant_id: TenantId, run_id: RunId, limit: int) -> None:
     async with s.platform.database.tenant(tenant_id, OPERATOR, read_only=True) as tx:
         run = await queries.run_by_id(tx, run_id)
         changes = await queries.changes_page(tx, run_id, limit=limit) if limit else []
@@ -181,7 +210,7 @@ async def _show(s: Session, options: Options, tenant_id: TenantId, run_id: RunId
             as_json(run) | {"changes": [change_as_json(c) for c in changes], "quarantine": [_row(q) for q in aside]}
         )
         return
-    print_run(run, changes)
+    print_run(run, changes, slug)
     for row in aside:
         for reason in row.reasons:
             out.print(Text(f"  set aside: row {row.row_no} ({row.external_id or 'no id'}): {reason.detail}"))

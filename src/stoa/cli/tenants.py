@@ -21,6 +21,8 @@ from stoa.tenants.model import Connection, NewTenant
 
 tenant_app = App(name="tenant", help="Make and list tenants.")
 token_app = App(name="token", help="Issue and revoke the tokens of a tenant's clients.")
+# What a token may do: each is asked for by the routes of a room.
+_SCOPES = frozenset({"scim"})
 connection_app = App(name="connection", help="Connect a tenant to its HR system and other sources.")
 
 
@@ -124,6 +126,8 @@ async def create_token(
     scopes = [part.strip() for part in scope.split(",") if part.strip()]
     if not scopes:
         raise BadInput("--scope names nothing.", hint="For an identity provider: --scope scim.")
+    if unknown := sorted(set(scopes) - _SCOPES):
+        raise BadInput(f"There is no scope {unknown[0]!r}.", hint=f"Scopes: {', '.join(sorted(_SCOPES))}.")
     async with session(options) as s, s.platform.database.tenant(await s.tenant_id(slug), OPERATOR) as tx:
         source_id = (await actions.ensure_source(tx, "idp", source)).source_id if "scim" in scopes else None
         issued = await issue_token(tx, scopes, name or f"{scope} token", source_id)

@@ -7,6 +7,7 @@ from stoa.changes.actions import queue_run
 from stoa.changes.model import NewRun, Run, RunKind
 from stoa.db.transactions import TenantTx
 from stoa.jobs.schedules import put_schedule
+from stoa.kernel.problems import Conflict
 from stoa.sync.opening import Opener
 from stoa.tenants import queries
 from stoa.tenants.actions import create_connection, ensure_source
@@ -30,6 +31,9 @@ async def connect(
     public, secrets = opener.split(connector, given)
     kind = opener.connectors[connector]
     source = await ensure_source(tx, cast("SourceKind", kind.source_kind), name or kind.title)
+    if any(c.source_id == source.source_id for c in await queries.connections(tx)):
+        # Two full reports of one source would each take away the people of the other.
+        raise Conflict(f"There is a connection {source.name!r} already.", hint="Choose another --name.")
     new = NewConnection(source.source_id, connector, name or kind.title, public, secrets)
     made = await create_connection(tx, opener.sealer, new)
     zone = (await queries.tenant(tx)).time_zone

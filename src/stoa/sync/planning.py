@@ -4,12 +4,11 @@ import asyncio
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
 
-from stoa.alerts.actions import raise_alert
+from stoa.alerts.actions import raise_alert, resolve_alerts
 from stoa.changes import queries
 from stoa.changes.actions import FAILED_ALERT, HELD_ALERT
 from stoa.changes.apply import Working
@@ -23,6 +22,7 @@ from stoa.sync.feeds import Feed, FeedRefused
 from stoa.sync.model import Admitted, FeedMapping, Severity
 from stoa.sync.opening import OpenConnection, Opener, threshold
 from stoa.sync.rowhash import with_keys_and_hash
+from stoa.sync.scratch import scratch_folder
 from stoa.sync.target import Planned, SyncTarget
 from stoa.tenants.model import Tenant
 
@@ -40,8 +40,8 @@ class Planner:
         started = time.monotonic()
         run = await self._begin(work, run)
         try:
-            with TemporaryDirectory(prefix="stoa-feed-") as folder:
-                return await self._plan(work, run, Path(folder), started)
+            with scratch_folder("stoa-feed-") as folder:
+                return await self._plan(work, run, folder, started)
         except FeedRefused as refused:
             return await self._hold_unreadable(work, run, refused, started)
         except Problem as problem:
@@ -112,9 +112,11 @@ class Planner:
                 "unchanged": planned.unchanged,
                 "plan_seconds": round(time.monotonic() - started, 3),
             }
-            return await queries.enter(
+            planned_run = await queries.enter(
                 tx, run, RunState.PLANNED, counts=counts, figures=figures, planned_at=tx.now, **versions.columns()
             )
+            await _overtake(tx, planned_run)
+            return planned_run
 
     async def _write(
         self,
@@ -215,11 +217,13 @@ async def _overtake(tx: TenantTx, run: Run) -> None:
         "detail": f"The run {run.run_id} planned from a newer report.",
         "hint": "Decide on that one.",
     }
-    await tx.execute(
+    overtaken = await tx.execute(
         """UPDATE run SET state = 'stale', finished_at = $4, reasons = reasons || $5::jsonb
         WHERE tenant_id = $1 AND source_id = $2 AND run_id <> $3 AND kind = 'sync' AND state IN ('held', 'planned')""",
         tx.tenant_id, run.source_id, run.run_id, tx.now, [reason],
     )  # fmt: skip
+    if overtaken and run.state is not RunState.HELD:
+        await resolve_alerts(tx, HELD_ALERT, str(run.source_id))
 
 
 async def _tell_held(tx: TenantTx, run: Run, opened: OpenConnection, reasons: list[Reason]) -> None:

@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -20,11 +19,12 @@ from stoa.cli.common import Options, Session, err, out, session
 from stoa.cli.demo.companies import Simulators, read_simulators
 from stoa.cli.demo.onboarding import Onboarded, count_people, in_parallel, make_tenant, push_people, sync_people
 from stoa.cli.demo.scenes import SceneFailed, Stage, play
-from stoa.cli.serving import stop_event
+from stoa.cli.serving import unless_stopped
 from stoa.cli.showing import seconds
 from stoa.cli.stack import Stack, stack
 from stoa.logs import set_up_logging
-from stoa.settings import Settings
+from stoa.settings import read_settings
+from stoa.sync.scratch import scratch_folder
 
 _READY_SECONDS = 60.0
 # Companies whose identity providers push at the same time, and requests of each at a time.
@@ -42,18 +42,12 @@ async def demo(*, exit: bool = False, tenants: int = 30, people: int = 40_000, s
         people: How many people they have together.
         seed: The same seed gives the same companies.
     """
-    stop = asyncio.ensure_future(stop_event().wait())
-    work = asyncio.ensure_future(_demo(wait_at_end=not exit, tenants=tenants, people=people, seed=seed))
-    done, _ = await asyncio.wait({stop, work}, return_when=asyncio.FIRST_COMPLETED)
-    if work not in done:
-        work.cancel()
-        await asyncio.wait({work})
+    good = await unless_stopped(_demo(wait_at_end=not exit, tenants=tenants, people=people, seed=seed))
+    if good is None:
         out.print("Ended; nothing is left behind.")
         if exit:
             sys.exit(130)
-        return
-    stop.cancel()
-    if not work.result():
+    elif not good:
         sys.exit(1)
 
 
@@ -61,10 +55,10 @@ async def _demo(*, wait_at_end: bool, tenants: int, people: int, seed: int) -> b
     started = time.monotonic()
     times: dict[str, float] = {}
     async with AsyncExitStack() as exits:
-        folder = Path(exits.enter_context(TemporaryDirectory(prefix="stoa-demo-")))
+        folder = exits.enter_context(scratch_folder("stoa-demo-"))
         with _progress() as progress:
             steps = progress.add_task("environment", total=6)
-            settings = Settings().model_copy(
+            settings = read_settings().model_copy(
                 update={"port": 0, "web_processes": max(1, min(3, (os.cpu_count() or 2) - 1)), "log_level": "warning"}
             )
             set_up_logging(settings, "demo")
