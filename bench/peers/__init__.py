@@ -1,0 +1,1 @@
+"""The few lines that set up the software that Stoa is measured against."""
