@@ -73,8 +73,20 @@ WHERE {BATCH} AND c.before IS NOT NULL AND c.after ?| ARRAY['user_name_key', 'sc
 _DELETE_RECORDS = f"""
 DELETE FROM source_record r USING change c WHERE {BATCH} AND c.after IS NULL AND {RECORD_OF_CHANGE}"""
 
-# Further persons whose effective values may differ now, but for those just made of one record.
-_TOUCHED = f"""
+_HELD_REPORTS = """
+SELECT r.person_id FROM change c
+JOIN hold h ON h.tenant_id = $1 AND h.source_id = c.source_id AND h.field = 'manager_ref' AND h.state = 'held'
+JOIN source_record r ON r.tenant_id = $1 AND r.resource_id = h.resource_id
+WHERE {batch} AND {which} AND h.held_value #>> '{{}}' = c.subject"""
+
+_REPORTS_OF_GONE = f"""
+SELECT r.person_id FROM change c
+JOIN source_record r ON r.tenant_id = $1 AND r.source_id = c.source_id AND r.manager_ref = c.subject
+WHERE {BATCH} AND c.after IS NULL
+UNION {_HELD_REPORTS.format(batch=BATCH, which="c.after IS NULL")}"""
+
+# Persons whose effective values may differ now that others are there, but for those just made of one record ($5).
+_TOUCHED_BY_NEW = f"""
 SELECT c.person_id FROM change c WHERE {BATCH} AND c.before IS NULL
 AND NOT EXISTS (SELECT FROM unnest($5::uuid[]) AS made WHERE made = c.person_id)
 UNION
@@ -83,12 +95,8 @@ UNION
 SELECT r.person_id FROM change c
 JOIN source_record r ON r.tenant_id = $1 AND r.source_id = c.source_id AND r.manager_ref = c.subject
 JOIN person p ON p.tenant_id = $1 AND p.person_id = r.person_id
-WHERE {BATCH} AND (c.after IS NULL OR (c.before IS NULL AND p.manager_id IS DISTINCT FROM c.person_id))
-UNION
-SELECT r.person_id FROM change c
-JOIN hold h ON h.tenant_id = $1 AND h.source_id = c.source_id AND h.field = 'manager_ref' AND h.state = 'held'
-JOIN source_record r ON r.tenant_id = $1 AND r.resource_id = h.resource_id
-WHERE {BATCH} AND (c.before IS NULL OR c.after IS NULL) AND h.held_value #>> '{{}}' = c.subject"""
+WHERE {BATCH} AND c.before IS NULL AND p.manager_id IS DISTINCT FROM c.person_id
+UNION {_HELD_REPORTS.format(batch=BATCH, which="c.before IS NULL")}"""
 
 _FORGET_DUE = f"""
 DELETE FROM due_change d USING change c
@@ -123,38 +131,49 @@ class _Key:
 
 
 async def apply_batch(tx: TenantTx, batch: Batch) -> int:
-    """Applies the planned changes of a batch and gives how many took effect. The others become conflicts."""
+    """Applies the planned changes of a batch and gives how many took effect. The others become conflicts.
+
+    Records that are new come last: whether their person exists is asked of what the others leave.
+    """
     on = _Key(tx, batch)
     await lock_all_identifiers(tx)
     touched = await on.persons(_LOCK)
     kinds = await tx.fetchrow(_KINDS, tx.tenant_id, batch.run.run_id, batch.first, batch.last)
     assert kinds is not None
-    await _set_clashes_aside(on, kinds["made"] > 0, kinds["changed"] + kinds["gone"] > 0, kinds["resources"])
-    # Whoever had a deleted record for a manager is found by the record's key afterwards, which needs no record.
-    taken = await on.execute(_DELETE_RECORDS) if kinds["gone"] else 0
-    if kinds["changed"] and kinds["resources"]:
-        taken += await on.execute(_UPDATE_LEAVING, tx.now)
-        await on.execute(_RELEASE_NAMES)
-    made: list[PersonId] = []
-    if kinds["made"]:
-        taken += await on.execute(_INSERT_RECORDS, tx.now)
-        made = await on.persons(_INSERT_PERSONS, tx.now, _first_epoch(tx, batch))
+    taken = 0
+    if kinds["changed"] or kinds["gone"]:
+        await on.execute(CLASHES_OF_KNOWN)
+    # Who cannot move keeps a name, which may stop the next one in turn.
+    while kinds["resources"] and await on.execute(CLASHES_OF_NAMES):
+        pass
+    if kinds["gone"]:
+        taken += await on.execute(_DELETE_RECORDS)
+        # Whoever had a deleted record for a manager is found by the record's key, which needs no record.
+        touched += await on.persons(_REPORTS_OF_GONE)
     if kinds["changed"]:
-        taken += await on.execute(_UPDATE_STAYING if kinds["resources"] else _UPDATE_RECORDS, tx.now)
+        taken += await _update(on, resources=kinds["resources"])
+    await recompute(tx, touched)
+    if kinds["made"]:
+        await on.execute(CLASHES_OF_MADE)
+        taken += await _insert(on)
     await on.execute(_FORGET_DUE)
     await on.execute(_NOTE_DUE, await tenant_today(tx))
-    await recompute(tx, [*touched, *await on.persons(_TOUCHED, made)])
     return taken
 
 
-async def _set_clashes_aside(on: _Key, made: bool, known: bool, resources: bool) -> None:
-    if known:
-        await on.execute(CLASHES_OF_KNOWN)
-    if made:
-        await on.execute(CLASHES_OF_MADE)
-    # Who cannot move keeps a name, which may stop the next one in turn.
-    while resources and await on.execute(CLASHES_OF_NAMES):
-        pass
+async def _update(on: _Key, *, resources: bool) -> int:
+    if not resources:
+        return await on.execute(_UPDATE_RECORDS, on.tx.now)
+    left = await on.execute(_UPDATE_LEAVING, on.tx.now)
+    await on.execute(_RELEASE_NAMES)
+    return left + await on.execute(_UPDATE_STAYING, on.tx.now)
+
+
+async def _insert(on: _Key) -> int:
+    taken = await on.execute(_INSERT_RECORDS, on.tx.now)
+    made = await on.persons(_INSERT_PERSONS, on.tx.now, _first_epoch(on.tx, on.batch))
+    await recompute(on.tx, await on.persons(_TOUCHED_BY_NEW, made))
+    return taken
 
 
 def _first_epoch(tx: TenantTx, batch: Batch) -> int:

@@ -104,20 +104,21 @@ async def plan_report(
     key = (tx.tenant_id, run.run_id, run.source_id, tx.now)
     today = await tenant_today(tx)
     refused: Sequence[tuple[str, Refuse]] = ()
-    if delta.made.height:
-        resolved = await resolve_new(tx, run.source_id, delta.made)
-        refused = resolved.refused
-        await _note_refusals(tx, run, refused)
-        await _stage(tx, run, with_depth(resolved.accepted))
-        await tx.execute(_MADE, *key, today)
-    if delta.changed.height:
-        await _stage(tx, run, _as_updates(delta.changed))
-        await tx.execute(_CHANGED, *key, today)
-        await tx.execute(_REHASHED, *key[:3])
+    # In this order, which is that of the batches: what one row gives up is free for the next.
     if delta.gone:
         lines = pl.DataFrame({"tenant_id": str(tx.tenant_id), "run_id": str(run.run_id), "external_id": delta.gone})
         await tx.copy_to_stage("person_gone", lines.columns, _csv(lines))
         await tx.execute(_GONE, *key)
+    if delta.changed.height:
+        await _stage(tx, run, _as_updates(delta.changed))
+        await tx.execute(_CHANGED, *key, today)
+        await tx.execute(_REHASHED, *key[:3])
+    if delta.made.height:
+        resolved = await resolve_new(tx, run.source_id, delta)
+        refused = resolved.refused
+        await _note_refusals(tx, run, refused)
+        await _stage(tx, run, with_depth(resolved.accepted))
+        await tx.execute(_MADE, *key, today)
     await plan_due(tx, run, today)
     await clear_stage(tx, run)
     return delta, refused

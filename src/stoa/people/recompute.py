@@ -73,16 +73,20 @@ async def insert_person(tx: TenantTx, person_id: PersonId, run_id: RunId, record
     )
 
 
-# A held manager_ref names another manager than the record does.
+# A held manager_ref names another manager than the record does. (MATERIALIZED: under row-level security a join may use
+# the index for a plain column only.)
 _LINKED = f"""
-SELECT r.resource_id, r.source_id, r.present, r.active, {listed(RECORD_VALUES, "r")}, held.by_field AS held,
-  nullif(m.person_id, r.person_id) AS manager
-FROM source_record r
-CROSS JOIN LATERAL (SELECT jsonb_object_agg(h.field, h.held_value) AS by_field FROM hold h
-  WHERE h.tenant_id = $1 AND h.resource_id = r.resource_id AND h.state = 'held') AS held
-LEFT JOIN source_record m ON m.tenant_id = $1 AND m.source_id = r.source_id AND m.external_id =
-  CASE WHEN held.by_field ? 'manager_ref' THEN held.by_field->>'manager_ref' ELSE r.manager_ref END
-WHERE r.tenant_id = $1 AND r.person_id = $2"""
+WITH mine AS MATERIALIZED (
+  SELECT r.resource_id, r.source_id, r.person_id, r.present, r.active, {listed(RECORD_VALUES, "r")}, held.by_field,
+    CASE WHEN held.by_field ? 'manager_ref' THEN (held.by_field->>'manager_ref') COLLATE "C"
+         ELSE r.manager_ref END AS manager_key
+  FROM source_record r
+  CROSS JOIN LATERAL (SELECT jsonb_object_agg(h.field, h.held_value) AS by_field FROM hold h
+    WHERE h.tenant_id = $1 AND h.resource_id = r.resource_id AND h.state = 'held') AS held
+  WHERE r.tenant_id = $1 AND r.person_id = $2
+)
+SELECT mine.*, nullif(m.person_id, mine.person_id) AS manager FROM mine
+LEFT JOIN source_record m ON m.tenant_id = $1 AND m.source_id = mine.source_id AND m.external_id = mine.manager_key"""
 
 
 async def linked_records(tx: TenantTx, person_id: PersonId) -> list[Linked]:
@@ -91,7 +95,7 @@ async def linked_records(tx: TenantTx, person_id: PersonId) -> list[Linked]:
 
 
 def _linked(row: Row) -> Linked:
-    held: dict[str, Any] = row["held"] or {}
+    held: dict[str, Any] = row["by_field"] or {}
     return Linked(
         resource_id=row["resource_id"],
         source_id=SourceId(row["source_id"]),

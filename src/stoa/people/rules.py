@@ -85,7 +85,7 @@ def effective(records: Iterable[Linked], ranking: Ranking) -> Effective:
     record there is neither value nor access.
     """
     standing = list(records)
-    values = {name: _strongest(standing, name, ranking) for name in PERSON_FIELDS}
+    values = {name: strongest(standing, name, ranking) for name in PERSON_FIELDS}
     keys = {f"{name}_key": key_of(values[name]) for name in KEYED}
     by_manager = [r for r in _in_order(standing, ranking.get("manager_ref", ())) if r.manager is not None]
     return Effective(
@@ -101,7 +101,8 @@ def _in_order(records: Iterable[Linked], ranked: Sequence[SourceId]) -> list[Lin
     )
 
 
-def _strongest(records: Iterable[Linked], name: str, ranking: Ranking) -> Value:
+def strongest(records: Iterable[Linked], name: str, ranking: Ranking) -> Value:
+    """The value of one field that follows for the person of these records: see `effective`."""
     for record in _in_order(records, ranking.get(name, ())):
         value = record.held[name] if name in record.held else record.values.get(name)
         if value is not None:

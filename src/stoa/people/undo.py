@@ -9,8 +9,11 @@ alone and listed.
 from stoa.changes.model import Run, RunKind
 from stoa.db.transactions import TenantTx
 from stoa.people.columns import RECORD_COLUMNS
+from stoa.people.dates import tenant_today
+from stoa.people.rules_sql import in_force
 
-# $1 tenant, $2 the run that is undone, $3 the run that undoes it, $4 how far the first was applied, $5 the time.
+# $1 tenant, $2 the run that is undone, $3 the run that undoes it, $4 how far the first was applied, $5 the time,
+# $6 today.
 _APPLIED = "c.tenant_id = $1 AND c.run_id = $2 AND (c.state = 'applied' OR (c.state = 'planned' AND c.ord <= $4))"
 
 # A run that plans has one row for a record.
@@ -35,9 +38,20 @@ SELECT c.subject, c.source_id, (array_agg(c.resource_id))[1] AS resource_id,
 FROM change c WHERE {_APPLIED} GROUP BY c.subject, c.source_id"""
 
 _COLUMNS = ", ".join(f"'{name}'" for name in RECORD_COLUMNS)
-# Fields that nobody touched since and that the run had changed.
-_OURS = """FROM jsonb_object_keys(s.before) AS k WHERE k <> 'row_hash'
+# A folded copy goes with its field.
+_FIELD_OF = "CASE WHEN k LIKE '%%\\_key' THEN left(k, -4) ELSE k END"
+# Fields that the run changed and nobody touched since.
+_OURS = f"""FROM (SELECT k, {_FIELD_OF} AS field FROM jsonb_object_keys(s.before) AS k WHERE k <> 'row_hash') AS k
+     WHERE coalesce(s.doc->field, 'null') = coalesce(s.after->field, 'null')
        AND coalesce(s.doc->k, 'null') = coalesce(s.after->k, 'null') AND s.before->k IS DISTINCT FROM s.after->k"""
+# Something that the state in force follows from was asserted since, and stands: so the state follows from what there
+# will be, instead of going back.
+_STATE = "ARRAY['active', 'present', 'asserted_active', 'hire_date', 'termination_date']"
+_STATE_FOLLOWS = f"""s.before ?| {_STATE} AND EXISTS (
+      SELECT FROM change l JOIN run lr ON lr.tenant_id = l.tenant_id AND lr.run_id = l.run_id
+      WHERE l.tenant_id = $1 AND l.source_id = s.source_id AND l.subject = s.subject AND l.ord > s.ord
+        AND l.run_id <> $2 AND (l.state = 'applied' OR (l.state = 'planned' AND l.ord <= lr.applied_through))
+        AND l.after ?| {_STATE} AND coalesce((l.note->>'inverts')::bigint, 0) < s.ord)"""
 
 _INVERT = f"""
 WITH net AS MATERIALIZED (%(net)s), standing AS MATERIALIZED (
@@ -52,27 +66,35 @@ WITH net AS MATERIALIZED (%(net)s), standing AS MATERIALIZED (
      FROM unnest(ARRAY[{_COLUMNS}]) AS k
      WHERE k <> 'row_hash' AND (s.made OR s.after ? k)
        AND coalesce(s.doc->k, 'null') IS DISTINCT FROM coalesce(s.after->k, 'null')) AS conflicts,
-    (SELECT jsonb_object_agg(k, s.before->k) {_OURS}) AS back,
-    (SELECT jsonb_object_agg(k, s.doc->k) {_OURS}) AS here,
+    (SELECT jsonb_object_agg(k, s.before->k) {_OURS}) AS kept,
+    {_STATE_FOLLOWS} AS state_follows,
     -- A hash that somebody put aside stays aside, and one that the run did not write stays as it is.
     CASE WHEN NOT coalesce(s.after ? 'row_hash', false) THEN NULL
          WHEN s.doc->'row_hash' = s.after->'row_hash' THEN s.before->'row_hash' ELSE '0'::jsonb END AS old_hash
   FROM standing s WHERE NOT (s.made AND s.gone)
+), settled AS MATERIALIZED (
+  SELECT s.*, CASE WHEN s.state_follows AND s.there AND NOT s.made THEN nullif(
+      (coalesce(s.kept, '{{}}') - 'active') || CASE WHEN x.will = (s.doc->>'active')::boolean THEN '{{}}'
+        ELSE jsonb_build_object('active', x.will) END, '{{}}')
+      ELSE s.kept END AS back
+  FROM compared s CROSS JOIN LATERAL (
+    SELECT r.present AND {in_force("r", "$6")} AS will
+    FROM jsonb_populate_record(NULL::source_record, s.doc || coalesce(s.kept, '{{}}')) AS r) AS x
 ), inverse AS (
   SELECT x.*,
     CASE WHEN x.gone THEN NOT x.there WHEN x.made THEN x.there AND x.conflicts IS NULL
          ELSE x.there AND x.back IS NOT NULL END AS possible,
     CASE WHEN x.gone THEN NULL
          WHEN x.made THEN coalesce(x.doc, x.after)
-         ELSE coalesce(x.here, '{{}}') || CASE WHEN x.old_hash IS NULL THEN '{{}}'
-                                               ELSE jsonb_build_object('row_hash', x.doc->'row_hash') END
+         ELSE (SELECT coalesce(jsonb_object_agg(k, x.doc->k), '{{}}') FROM jsonb_object_keys(x.back) AS k)
+           || CASE WHEN x.old_hash IS NULL THEN '{{}}' ELSE jsonb_build_object('row_hash', x.doc->'row_hash') END
     END AS inverse_before,
     CASE WHEN x.made THEN NULL
          WHEN x.gone THEN x.before
-         ELSE coalesce(x.back, '{{}}') || CASE WHEN x.old_hash IS NULL THEN '{{}}'
-                                               ELSE jsonb_build_object('row_hash', x.old_hash) END
+         ELSE coalesce(x.back, '{{}}')
+           || CASE WHEN x.old_hash IS NULL THEN '{{}}' ELSE jsonb_build_object('row_hash', x.old_hash) END
     END AS inverse_after
-  FROM compared x
+  FROM settled x
 )
 INSERT INTO change
   (tenant_id, run_id, action, reason, subject, source_id, resource_id, person_id, before, after, state, note, at)
@@ -93,4 +115,5 @@ FROM (SELECT * FROM inverse ORDER BY ord DESC) AS ordered"""
 async def plan_rollback(tx: TenantTx, run: Run, of_run: Run) -> None:
     """Writes the changes that undo `of_run` as the plan of `run`."""
     net = _NET if of_run.kind is RunKind.SCIM_WINDOW else _PLANNED_ONCE
-    await tx.execute(_INVERT % {"net": net}, tx.tenant_id, of_run.run_id, run.run_id, of_run.applied_through, tx.now)
+    key = (tx.tenant_id, of_run.run_id, run.run_id, of_run.applied_through, tx.now)
+    await tx.execute(_INVERT % {"net": net}, *key, await tenant_today(tx))
