@@ -123,6 +123,23 @@ async def test_a_name_that_somebody_has_by_now_is_left_alone_and_so_is_who_waits
     assert run.figures["conflicts"] == 2
 
 
+async def test_a_deleted_users_last_names_come_back_with_the_undo_of_the_undo(
+    database: Database, tenant_id: TenantId, okta: SourceId, clock: Clock
+) -> None:
+    a = await post(database, tenant_id, okta, "a")
+    clock.now += timedelta(hours=1)
+    await rename(database, tenant_id, a, "b")
+    async with database.tenant(tenant_id) as tx:
+        found = await queries.record_by_resource(tx, okta, a.resource_id, lock=True)
+        assert found is not None
+        await actions.remove_record(tx, found)
+    after = await state(database, tenant_id)
+    undone = await rollback(database, tenant_id, await window(database, tenant_id))
+    assert undone.counts == {"reactivate": 1}
+    await rollback(database, tenant_id, undone.run_id)
+    assert await state(database, tenant_id) == after
+
+
 async def test_a_clients_id_that_somebody_has_by_now_is_left_alone(
     database: Database, tenant_id: TenantId, okta: SourceId, clock: Clock
 ) -> None:

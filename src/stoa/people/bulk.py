@@ -58,8 +58,9 @@ FROM change c JOIN source_record o ON o.tenant_id = $1 AND o.source_id = c.sourc
 CROSS JOIN LATERAL jsonb_populate_record(o, c.after) AS x
 WHERE {BATCH} AND c.before IS NOT NULL AND c.after IS NOT NULL AND {RECORD_OF_CHANGE}"""
 _IT_LEAVES = "c.after->'present' = 'false'"
+_IT_STAYS = f"({_IT_LEAVES}) IS NOT TRUE"
 _UPDATE_LEAVING = f"{_UPDATE_RECORDS} AND {_IT_LEAVES}"
-_UPDATE_STAYING = f"{_UPDATE_RECORDS} AND ({_IT_LEAVES}) IS NOT TRUE"
+_UPDATE_STAYING = f"{_UPDATE_RECORDS} AND {_IT_STAYS}"
 
 # Names are unique from row to row of a statement: whoever changes a name lets go of the old one first.
 _RELEASE_NAMES = f"""
@@ -68,7 +69,7 @@ UPDATE source_record r SET
   scim_external_id = CASE WHEN c.after ? 'scim_external_id' THEN NULL ELSE r.scim_external_id END
 FROM change c
 WHERE {BATCH} AND c.before IS NOT NULL AND c.after ?| ARRAY['user_name_key', 'scim_external_id']
-  AND {RECORD_OF_CHANGE}"""
+  AND {_IT_STAYS} AND {RECORD_OF_CHANGE}"""
 
 _DELETE_RECORDS = f"""
 DELETE FROM source_record r USING change c WHERE {BATCH} AND c.after IS NULL AND {RECORD_OF_CHANGE}"""
