@@ -1,16 +1,25 @@
 """What is left when processes end, however they end: no process, no folder, no run half done."""
 
+import asyncio
 import json
 import os
 import random
 import signal
 import socket
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from stoa.changes.model import Run, RunState
+from stoa.changes.queries import recent_runs
+from stoa.db.database import Database, open_database
+from stoa.db.keyring import KeyRing
+from stoa.db.roles import dsn_for
+from stoa.kernel.ids import TenantId
 from tests.end_to_end.conftest import (
     Dev,
     Place,
@@ -21,7 +30,9 @@ from tests.end_to_end.conftest import (
     processes_of,
 )
 
-PEOPLE = 6_000
+# Two batches.
+PEOPLE = 10_000
+UNDER_WAY = {RunState.PLANNING, RunState.PLANNED, RunState.APPLYING}
 
 
 @pytest.fixture
@@ -34,14 +45,14 @@ def simulated(place: Place) -> Generator[Simulated]:
     there.client.close()
 
 
-def connect(place: Place, simulated: Simulated) -> str:
-    """A tenant with a connection; its slug."""
+def connect(place: Place, simulated: Simulated) -> tuple[str, TenantId]:
+    """A tenant with a connection; its slug and id."""
     slug = simulated.companies()[0]["slug"]
     config = place.folder / "workday.json"
     config.write_text(json.dumps(simulated.config(slug)))
-    place.run("tenant", "create", slug, "--name", "Large")
+    made = place.json("tenant", "create", slug, "--name", "Large")
     place.run("connection", "create", slug, "workday", "--config", str(config))
-    return slug
+    return slug, TenantId(UUID(made["id"]))
 
 
 def nothing_left(place: Place) -> bool:
@@ -65,50 +76,90 @@ def own_tmp(place: Place) -> Place:
     return place
 
 
-def finish_after_kill(place: Place, dev: Dev, simulated: Simulated, state: str, kills: int = 1, seed: int = 7) -> None:
-    """Kills the worker while a run is in a state, and has its successor finish."""
-    slug = connect(place, simulated)
-    chance = random.Random(seed)
-    running = place.start("sync", "run", slug, "workday", "--json", log="run")
-    for _ in range(kills):
-        # The worker's log tells each step; the moment within it is left to chance.
-        begun = eventually(lambda: under_way(place, slug, state) or running.poll() is not None)
-        assert begun
-        if running.poll() is not None:
-            break
-        if kills > 1:
-            eventually(lambda: False, chance.random())
-        worker = dev.children()["worker"]
-        os.kill(worker, signal.SIGKILL)
-        assert eventually(lambda gone=worker: dev.children().get("worker", gone) != gone)
-    assert running.wait(90) == 0, place.log("run")
-    run = json.loads(place.log("run"))
+@asynccontextmanager
+async def opened(dev: Dev) -> AsyncGenerator[Database]:
+    """The instance's database, to see each step of a run without a command's delay."""
+    ring = KeyRing.load(Path(dev.about["key_ring"]))
+    database = await open_database(lambda role: dict(dsn_for(dev.about["database_url"], role, ring)))
+    yield database
+    await database.close()
+
+
+async def until(database: Database, tenant_id: TenantId, true: Callable[[Run], bool]) -> Run:
+    """The tenant's latest run, once this is true of it."""
+    async with asyncio.timeout(60):
+        while True:
+            async with database.tenant(tenant_id, read_only=True) as tx:
+                runs = await recent_runs(tx, limit=1)
+            if runs and true(runs[0]):
+                return runs[0]
+            await asyncio.sleep(0.002)
+
+
+def half_applied(run: Run) -> bool:
+    return run.state is RunState.APPLYING and 0 < run.applied_through < sum(run.counts.values())
+
+
+def being_planned(run: Run) -> bool:
+    return run.state is RunState.PLANNING
+
+
+def kill_worker(dev: Dev) -> None:
+    """kill -9 of the worker; gives when the supervisor has started another."""
+    worker = dev.children()["worker"]
+    os.kill(worker, signal.SIGKILL)
+    assert eventually(lambda: dev.children().get("worker", worker) != worker)
+
+
+def assert_finished(place: Place, simulated: Simulated, slug: str, run: dict[str, Any]) -> None:
+    """The run did all that it had planned, once, and the next finds nothing to do."""
+    everybody = simulated.companies()[0]["size"]
     assert run["state"] == "applied", run
-    assert run["counts"]["create"] == simulated.companies()[0]["size"]
+    assert run["counts"]["create"] == everybody
     again = place.json("sync", "run", slug, "workday")
     assert again["state"] == "applied"
     assert not any(again["counts"].values())
-    assert again["figures"]["unchanged"] == run["counts"]["create"]
+    simulated.advance(slug, 1)
+    day = place.json("sync", "run", slug, "workday")
+    assert day["state"] == "applied"
+    assert day["counts"]["create"] + day["figures"]["unchanged"] <= simulated.companies()[0]["size"]
 
 
-def under_way(place: Place, slug: str, state: str) -> bool:
-    runs: list[dict[str, Any]] = place.json("sync", "list", slug)
-    return any(run["state"] == state for run in runs)
-
-
-@pytest.mark.parametrize("state", ["planning", "applying"])
-def test_a_killed_workers_run_is_finished_by_the_next(place: Place, simulated: Simulated, state: str) -> None:
+@pytest.mark.parametrize("moment", [being_planned, half_applied])
+async def test_a_killed_workers_run_is_finished_by_the_next(
+    place: Place, simulated: Simulated, moment: Callable[[Run], bool]
+) -> None:
     dev = begin_dev(place, "--allow", simulated.address, STOA_JOB_LEASE_SECONDS="3")
-    simulated.fault(simulated.companies()[0]["slug"], "slow", seconds=1.5)
-    finish_after_kill(place, dev, simulated, state)
+    slug, tenant_id = connect(place, simulated)
+    running = place.start("sync", "run", slug, "workday", "--json", log="run")
+    async with opened(dev) as database:
+        struck = await until(database, tenant_id, moment)
+        kill_worker(dev)
+        after = await until(database, tenant_id, lambda run: True)
+    assert after.state is not RunState.APPLIED
+    assert running.wait(90) == 0, place.log("run")
+    run = json.loads(place.log("run"))
+    assert run["id"] == str(struck.run_id)
+    assert_finished(place, simulated, slug, run)
     assert dev.stop() == 0
 
 
 @pytest.mark.all
 @pytest.mark.parametrize("seed", range(6))
-def test_a_worker_killed_again_and_again_at_any_moment(place: Place, simulated: Simulated, seed: int) -> None:
+async def test_a_worker_killed_again_and_again_at_any_moment(place: Place, simulated: Simulated, seed: int) -> None:
+    chance = random.Random(seed)
     dev = begin_dev(place, "--allow", simulated.address, STOA_JOB_LEASE_SECONDS="3")
-    finish_after_kill(place, dev, simulated, "applying" if seed % 2 else "planning", kills=3, seed=seed)
+    slug, tenant_id = connect(place, simulated)
+    running = place.start("sync", "run", slug, "workday", "--json", log="run")
+    async with opened(dev) as database:
+        for _ in range(3):
+            run = await until(database, tenant_id, lambda run: run.state in {*UNDER_WAY, RunState.APPLIED})
+            if run.state is RunState.APPLIED:
+                break
+            await asyncio.sleep(chance.random() * 2)
+            kill_worker(dev)
+    assert running.wait(90) == 0, place.log("run")
+    assert_finished(place, simulated, slug, json.loads(place.log("run")))
     assert dev.stop() == 0
 
 

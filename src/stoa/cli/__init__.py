@@ -61,10 +61,9 @@ def _tell(problem: Problem) -> NoReturn:
     sys.exit(1)
 
 
-def _first_problem(group: BaseExceptionGroup[BaseException]) -> Problem | None:
+def _first_problem(group: ExceptionGroup[Exception]) -> Problem | None:
     """The first Problem of those that ended several things at once."""
-    for error in group.exceptions:
-        found = _first_problem(error) if isinstance(error, BaseExceptionGroup) else error  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-        if isinstance(found, Problem):
-            return found
-    return None
+    found: Problem | ExceptionGroup[Problem] | None = group.subgroup(Problem)
+    while isinstance(found, ExceptionGroup):
+        found = found.exceptions[0]
+    return found

@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import signal
+import socket
+import sys
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +26,8 @@ from stoa.worker import run_worker
 
 db_app = App(name="db", help="Prepare an external PostgreSQL.")
 _GRACE_SECONDS = 10
+# As uvicorn's own command has it.
+_NOT_STARTED = 3
 T = TypeVar("T")
 
 
@@ -140,12 +144,11 @@ def web(*, host: str | None = None, port: int | None = None, fd: int | None = No
         fd: A listening socket inherited from the parent, instead of an address.
     """
     settings = _configured()
-    uvicorn.run(
+    config = uvicorn.Config(
         "stoa.main:create_app",
         factory=True,
         host=host or settings.host,
         port=port or settings.port,
-        fd=fd,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -154,6 +157,12 @@ def web(*, host: str | None = None, port: int | None = None, fd: int | None = No
         timeout_graceful_shutdown=_GRACE_SECONDS,
         h11_max_incomplete_event_size=32 * 1024,
     )
+    # Not by uvicorn's own `fd`: it takes every inherited socket for a Unix one, so that TCP_NODELAY is not set on what
+    # it accepts, and each answer waits 40 ms for the client's delayed acknowledgement.
+    server = uvicorn.Server(config)
+    server.run(sockets=None if fd is None else [socket.socket(fileno=fd)])
+    if not server.started:
+        sys.exit(_NOT_STARTED)
 
 
 async def worker() -> None:

@@ -184,15 +184,18 @@ class Planner:
         """Ends a run that cannot be planned, with the reason, and tells its owner."""
         async with work.database.tenant(work.tenant_id, work.origin, role="sync") as tx:
             await work.fence(tx)
-            reason = Reason(problem.code, problem.detail, problem.hint or "")
+            reason = Reason(problem.code, problem.detail, problem.hint or _HINT_FAILED)
             failed = await queries.enter(tx, run, RunState.ERRORED, reasons=[reason.as_json()], finished_at=tx.now)
             await raise_alert(
                 tx, FAILED_ALERT, str(run.source_id), "critical", "A sync run failed", reason.detail,
-                reason.hint or "See the run's reasons, mend the cause and run the sync again.", run_id=run.run_id,
+                reason.hint, run_id=run.run_id,
             )  # fmt: skip
             return failed
 
 
+_HINT_FAILED = (
+    "Nothing was changed. Mend the cause, or wait until the other side is well again, then run the sync again."
+)
 _HINT_DRIFT = (
     "Compare the report with the mapping of the connection. Mend the report, or the mapping, and run the sync again."
 )
