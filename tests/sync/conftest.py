@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,6 +28,7 @@ from stoa.sync.opening import Opener
 from stoa.sync.planning import Planner
 from stoa.tenants.model import Connection
 from stoa.tenants.sealing import Sealer
+from stoa_simulators.company import Status
 from stoa_simulators.estate import Tenancy, build_estate
 from stoa_simulators.server import create_app
 from stoa_simulators.workday.faults import FaultKind, make_fault
@@ -65,6 +66,13 @@ class Office:
     def time_passes(self, days: int = 1) -> None:
         """For the tenant alone."""
         self.offset[self.tenant_id] = self.offset.get(self.tenant_id, timedelta()) + timedelta(days=days)
+
+    def someone_leaves_in(self, days: int) -> str:
+        """Gives an active worker a last day; the worker's id."""
+        company = self.tenancy.company
+        leaver = next(p for p in reversed(company.people.values()) if p.status is Status.ACTIVE)
+        company.people[leaver.employee_id] = replace(leaver, termination_date=company.today + timedelta(days=days))
+        return leaver.employee_id
 
     async def ask(self, *, plan_only: bool = False) -> Run:
         """A queued run."""

@@ -1,4 +1,4 @@
-"""A report that is broken in each known way: rows are set aside or the run is held, and nothing is applied by halves."""
+"""A report broken in each known way: rows are set aside or the run is held, and nothing is applied by halves."""
 
 import pytest
 
@@ -75,8 +75,8 @@ async def test_a_manager_cycle_does_not_stop_the_run(office: Office) -> None:
         """WITH RECURSIVE up AS (
              SELECT person_id AS start, manager_id AS at, 1 AS depth FROM person WHERE tenant_id = $1
              UNION ALL
-             SELECT up.start, p.manager_id, up.depth + 1 FROM up JOIN person p ON p.tenant_id = $1 AND p.person_id = up.at
-             WHERE up.depth < 200)
+             SELECT up.start, p.manager_id, up.depth + 1 FROM up
+             JOIN person p ON p.tenant_id = $1 AND p.person_id = up.at WHERE up.depth < 200)
            SELECT count(*) AS n FROM up WHERE at = start"""
     )
     assert rows[0]["n"] == 0
