@@ -4,7 +4,10 @@ from datetime import date
 
 from stoa.db.database import Database
 from stoa.kernel.ids import TenantId
+from stoa.people.actions import provision
+from stoa.people.model import Asserted, Provisioned
 from stoa.people.queries import headcount, persons_page
+from stoa.tenants.actions import prove_domain
 
 from .making import report, rollback, source, state, sync, worker
 
@@ -61,3 +64,45 @@ async def test_joiners_movers_and_leavers_have_reasons_and_can_be_undone(
     undone = await rollback(database, tenant_id, run.run_id)
     assert undone.counts == {"reactivate": 3, "update": 2, "remove": 2}
     assert await state(database, tenant_id) == before
+
+
+async def test_a_person_is_linked_to_one_row_and_whoever_shares_the_address_is_new(
+    database: Database, tenant_id: TenantId
+) -> None:
+    okta = await source(database, tenant_id, "idp", "Okta")
+    hr = await source(database, tenant_id)
+    async with database.tenant(tenant_id) as tx:
+        await prove_domain(tx, "acme.example")
+        made = await provision(tx, okta, Asserted({"employee_id": "E1", "email": "ann@acme.example"}, active=True))
+        assert isinstance(made, Provisioned)
+    rows = [
+        {"external_id": "w1", "employee_id": "E1", "manager_ref": "w2"},
+        {"external_id": "w2", "email": "Ann@acme.example"},
+    ]
+    run = await sync(database, tenant_id, hr, report(rows), batch_rows=1)
+    assert (run.counts, run.figures) == ({"link": 1, "create": 1}, {})
+    assert (await sync(database, tenant_id, hr, report(rows))).counts == {}
+
+
+async def test_what_one_row_gives_up_is_free_for_the_next(database: Database, tenant_id: TenantId) -> None:
+    hr = await source(database, tenant_id)
+    async with database.tenant(tenant_id) as tx:
+        await prove_domain(tx, "acme.example")
+    rows = [
+        {"external_id": "w1", "employee_id": "E1"},
+        {"external_id": "w2", "employee_id": "E2", "email": "bo@acme.example"},
+        {"external_id": "w3", "email": "cy@acme.example"},
+    ]
+    await sync(database, tenant_id, hr, report(rows))
+    # An employee id is given to somebody else, and two people come back under new keys: by employee id, by address.
+    rows = [
+        {"external_id": "w1", "employee_id": "E9"},
+        {"external_id": "n1", "employee_id": "E1"},
+        {"external_id": "n2", "employee_id": "E2"},
+        {"external_id": "n3", "email": "cy@acme.example"},
+    ]
+    run = await sync(database, tenant_id, hr, report(rows), batch_rows=50)
+    assert (run.counts, run.figures) == ({"update": 1, "deactivate": 2, "create": 1, "link": 2}, {})
+    async with database.tenant(tenant_id) as tx:
+        assert await headcount(tx) == (4, 4)
+    assert (await sync(database, tenant_id, hr, report(rows))).counts == {}

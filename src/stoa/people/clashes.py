@@ -49,6 +49,9 @@ WITH mine AS MATERIALIZED (
   WHERE c.action = 'create' AND c.email_key <> c.domain AND p.merged_into IS NULL AND p.person_id <> c.person_id
     AND NOT EXISTS (SELECT FROM source_record r
       WHERE r.tenant_id = $1 AND r.person_id = p.person_id AND r.source_id = c.source_id AND r.present)
+    -- Whom the run itself links to another row was counted when the resolver was asked.
+    AND NOT EXISTS (SELECT FROM change l
+      WHERE l.tenant_id = $1 AND l.person_id = p.person_id AND l.run_id = $2 AND l.action = 'link')
   UNION ALL
   SELECT c.ord, 'person_is_gone', NULL
   FROM mine c LEFT JOIN person p ON p.tenant_id = $1 AND p.person_id = c.person_id

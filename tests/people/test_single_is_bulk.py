@@ -1,0 +1,84 @@
+"""What a report does set by set, requests do one by one: the same people with the same values."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stoa.kernel.ids import ResourceId
+from stoa.people import actions, queries
+from stoa.people.model import Asserted, Provisioned
+
+from .conftest import EXAMPLES, World
+from .histories import KEYS, SCIM, Company, asserted_rows, reported_rows
+from .making import state
+
+few = settings(
+    deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+# A manager is named by a key that requests do not have; a name tells who comes back.
+_rows = st.dictionaries(st.sampled_from(KEYS), asserted_rows.map(lambda row: row | {"manager_ref": None}), max_size=5)
+
+
+@few
+@given(known=reported_rows, reports=st.lists(_rows, min_size=1, max_size=4))
+def test_one_by_one_is_set_by_set(world: World, known: dict[str, Any], reports: list[dict[str, Any]]) -> None:
+    async def live() -> None:
+        one, other = await Company.found(world), await Company.found(world)
+        for company in one, other:
+            await company.report(company.sources[0], known)
+        standing: dict[str, ResourceId] = {}
+        for rows in reports:
+            named = {key: row | {"user_name": key} for key, row in rows.items()}
+            await one.report(one.sources[SCIM], named)
+            await request_all(other, standing, named)
+            assert await people(one) == await people(other)
+
+    world.run(live())
+
+
+async def request_all(company: Company, standing: dict[str, ResourceId], rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """Deletes whoever left, replaces whoever is there, then posts whoever is new; each in a transaction of its own."""
+    source_id = company.sources[SCIM]
+    for key in sorted(standing.keys() - rows.keys()):
+        async with company.world.database.tenant(company.tenant_id) as tx:
+            record = await queries.record_by_resource(tx, source_id, standing.pop(key), lock=True)
+            assert record is not None
+            await actions.remove_record(tx, record)
+    # Who comes back is no news: a report finds them by their key.
+    async with company.world.database.tenant(company.tenant_id) as tx:
+        gone = {r["user_name"] for r in await tx.fetch("SELECT user_name FROM source_record WHERE NOT present")}
+    for key in sorted(rows, key=lambda key: (key not in standing and key not in gone, key)):
+        values = {name: value for name, value in rows[key].items() if name != "active"}
+        said = Asserted(values, rows[key]["active"])
+        async with company.world.database.tenant(company.tenant_id) as tx:
+            if key in standing:
+                record = await queries.record_by_resource(tx, source_id, standing[key], lock=True)
+                assert record is not None
+                await actions.assert_record(tx, record, said)
+                continue
+            made = await actions.provision(tx, source_id, said)
+            if isinstance(made, Provisioned):
+                standing[key] = made.record.resource_id
+
+
+async def people(company: Company) -> list[Any]:
+    """Everybody by the keys of their records, with their values and dates."""
+    found = await state(company.world.database, company.tenant_id)
+    scim = company.sources[SCIM]
+    names: dict[Any, list[Any]] = {}
+    keys: dict[Any, str] = {}
+    for record in found["records"]:
+        is_scim = record["source_id"] == scim
+        key = record["user_name"] if is_scim else record["external_id"]
+        keys[record["source_id"], record["external_id"]] = key
+        names.setdefault(record["person_id"], []).append((is_scim, key, record["present"], record["active"]))
+    due = [
+        (d["source_id"] == scim, keys[d["source_id"], d["external_id"]], d["due_on"], d["active"]) for d in found["due"]
+    ]
+    persons = [
+        p | {"person_id": sorted(names[p["person_id"]]), "manager_id": names.get(p["manager_id"])}
+        for p in found["persons"]
+    ]
+    return [sorted(persons, key=lambda p: p["person_id"]), sorted(due)]
