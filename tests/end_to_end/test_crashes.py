@@ -125,7 +125,7 @@ def assert_finished(place: Place, simulated: Simulated, slug: str, run: dict[str
     assert day["counts"]["create"] + day["figures"]["unchanged"] <= simulated.companies()[0]["size"]
 
 
-@pytest.mark.parametrize("moment", [being_planned, half_applied])
+@pytest.mark.parametrize("moment", [pytest.param(being_planned, marks=pytest.mark.all), half_applied])
 async def test_a_killed_workers_run_is_finished_by_the_next(
     place: Place, simulated: Simulated, moment: Callable[[Run], bool]
 ) -> None:
@@ -176,7 +176,7 @@ def test_kill_9_of_dev_leaves_no_process_and_the_next_start_no_folder(own_tmp: P
     assert eventually(lambda: nothing_left(own_tmp)), (processes_of(own_tmp.folder), temporary(own_tmp))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.all)])
 def test_a_signal_ends_dev_cleanly(own_tmp: Place, number: signal.Signals) -> None:
     dev = begin_dev(own_tmp)
     if number is signal.SIGINT:
@@ -200,7 +200,9 @@ def test_a_signal_during_the_start_ends_it_at_once(own_tmp: Place, sign: str) ->
     assert "Traceback" not in own_tmp.log()
 
 
-@pytest.mark.parametrize("sign", ["", "Ctrl-C ends everything"], ids=["during", "at the end"])
+@pytest.mark.parametrize(
+    "sign", ["", pytest.param("Ctrl-C ends everything", marks=pytest.mark.all)], ids=["during", "at the end"]
+)
 def test_ctrl_c_ends_the_demo_and_all_it_started(own_tmp: Place, sign: str) -> None:
     process = own_tmp.start("demo", "--tenants", "1", "--people", "60")
     assert eventually(lambda: sign in own_tmp.log() and len(processes_of(own_tmp.folder)) > 3, 60), own_tmp.log()
@@ -219,6 +221,7 @@ def test_a_taken_port_is_told(own_tmp: Place) -> None:
     assert nothing_left(own_tmp)
 
 
+@pytest.mark.all
 def test_a_killed_database_ends_dev_with_a_reason(own_tmp: Place) -> None:
     dev = begin_dev(own_tmp)
     os.kill(dev.children()["postgres"], signal.SIGKILL)
@@ -242,6 +245,7 @@ def test_a_kept_database_outlives_its_server(place: Place) -> None:
     assert second.stop() == 0
 
 
+@pytest.mark.all
 def test_of_several_instances_one_must_be_named(place: Place) -> None:
     first = begin_dev(place)
     (place.folder / "ready.json").unlink()

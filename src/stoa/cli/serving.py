@@ -148,7 +148,7 @@ def web(*, host: str | None = None, port: int | None = None, fd: int | None = No
         "stoa.main:create_app",
         factory=True,
         host=host or settings.host,
-        port=port or settings.port,
+        port=settings.port if port is None else port,
         log_config=None,
         access_log=False,
         server_header=False,
