@@ -49,8 +49,7 @@ FROM change c JOIN source_record r ON {RECORD_OF_CHANGE}
 LEFT JOIN source_record m ON m.tenant_id = $1 AND m.source_id = r.source_id AND m.external_id = r.manager_ref
 WHERE {BATCH} AND c.before IS NULL
   AND NOT EXISTS (SELECT FROM person p WHERE p.tenant_id = $1 AND p.person_id = c.person_id)
-ORDER BY c.person_id, c.ord
-RETURNING person_id"""
+ORDER BY c.person_id, c.ord"""
 
 _UPDATE_RECORDS = f"""
 UPDATE source_record r SET {assigned(RECORD_COLUMNS, "x")}, version = r.version + 1, last_run = $2, updated_at = $5
@@ -86,13 +85,10 @@ JOIN source_record r ON r.tenant_id = $1 AND r.source_id = c.source_id AND r.man
 WHERE {BATCH} AND c.after IS NULL
 UNION {_HELD_REPORTS.format(batch=BATCH, which="c.after IS NULL")}"""
 
-# Persons whose effective values may differ now that others are there, but for those just made of one record ($5).
-_TOUCHED_BY_NEW = f"""
-SELECT c.person_id FROM change c WHERE {BATCH} AND c.before IS NULL
-AND NOT EXISTS (SELECT FROM unnest($5::uuid[]) AS made WHERE made = c.person_id)
-UNION
-SELECT c.person_id FROM change c WHERE {BATCH} AND c.before IS NULL GROUP BY c.person_id HAVING count(*) > 1
-UNION
+_PERSONS_OF_NEW = f"SELECT c.person_id FROM change c WHERE {BATCH} AND c.before IS NULL"
+
+# Persons who were there, and whose manager is among the new records.
+_REPORTS_OF_NEW = f"""
 SELECT r.person_id FROM change c
 JOIN source_record r ON r.tenant_id = $1 AND r.source_id = c.source_id AND r.manager_ref = c.subject
 JOIN person p ON p.tenant_id = $1 AND p.person_id = r.person_id
@@ -172,8 +168,11 @@ async def _update(on: _Key, *, resources: bool) -> int:
 
 async def _insert(on: _Key) -> int:
     taken = await on.execute(_INSERT_RECORDS, on.tx.now)
-    made = await on.persons(_INSERT_PERSONS, on.tx.now, _first_epoch(on.tx, on.batch))
-    await recompute(on.tx, await on.persons(_TOUCHED_BY_NEW, made))
+    made = await on.execute(_INSERT_PERSONS, on.tx.now, _first_epoch(on.tx, on.batch))
+    touched = await on.persons(_REPORTS_OF_NEW)
+    if made < taken:
+        touched += await on.persons(_PERSONS_OF_NEW)
+    await recompute(on.tx, touched)
     return taken
 
 
