@@ -3,7 +3,7 @@
 import sys
 from typing import NoReturn
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from stoa.cli.alerts import alert_app
 from stoa.cli.children import die_with_parent
@@ -28,6 +28,8 @@ app = App(
     name="stoa",
     help="A multi-tenant learning platform that companies wire into everything they already run.",
     version=VERSION,
+    # No --no-this and --empty-that: each switch has one name.
+    default_parameter=Parameter(negative=()),
 )
 for part in (tenant_app, token_app, connection_app, sync_app, alert_app, db_app):
     app.command(part)

@@ -15,7 +15,7 @@ alert_app = App(name="alert", help="See what needs a person, and take it on.")
 async def list_alerts(slug: str, *, resolved: bool = False, options: Options = Options()) -> None:  # noqa: B008
     """List a tenant's alerts, the latest first.
 
-    Parameters:
+    Args:
         slug: The tenant.
         resolved: Show the latest hundred in any state, the resolved ones too.
     """
@@ -32,7 +32,7 @@ async def list_alerts(slug: str, *, resolved: bool = False, options: Options = O
 async def acknowledge_alert(slug: str, alert: UUID, *, options: Options = Options()) -> None:  # noqa: B008
     """Say that somebody has seen an alert and looks after it. It is resolved by itself when its cause is gone.
 
-    Parameters:
+    Args:
         slug: The tenant.
         alert: The alert's id.
     """

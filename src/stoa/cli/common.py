@@ -34,7 +34,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 class Options:
     """Options of every command.
 
-    Parameters:
+    Args:
         as_json: Print JSON on standard output, for scripts.
         database_url: The database to use: host and database alone. Found by itself when left out.
     """

@@ -48,13 +48,13 @@ async def dev(
 ) -> None:
     """Run everything on this machine: database, migrations, web and worker. Ctrl-C ends it all.
 
-    Parameters:
+    Args:
         ephemeral: Keep the database in a temporary folder and leave nothing behind.
         ready_file: When ready, write {"base_url", "pid", ...} to this file.
         host: The address to listen on.
         port: The port to listen on; 0 takes a free one, which is the default with --ephemeral.
         allow: An exact host:port that connections may name although it is not public, such as 127.0.0.1:9000; may be
-        repeated.
+            repeated.
         quiet: Say nothing but what goes wrong.
     """
     settings = read_settings()
@@ -138,7 +138,7 @@ def _write_whole(path: Path, text: str) -> None:
 def web(*, host: str | None = None, port: int | None = None, fd: int | None = None) -> None:
     """Run one web server process on the configured database.
 
-    Parameters:
+    Args:
         host: The address to listen on.
         port: The port to listen on.
         fd: A listening socket inherited from the parent, instead of an address.
@@ -185,7 +185,7 @@ def _configured() -> Settings:
 async def init_database(*, admin_url: str, database: str = "stoa") -> None:
     """Make Stoa's roles and database on an external PostgreSQL 15 to 18, and write their passwords to the key ring.
 
-    Parameters:
+    Args:
         admin_url: An administrator with CREATEROLE and CREATEDB; no superuser is needed.
         database: The database's name.
     """

@@ -48,7 +48,7 @@ Limit = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1000))]
 async def run_sync(slug: str, connection: str, *, plan_only: bool = False, options: Options = Options()) -> None:  # noqa: B008
     """Read a connection's report, plan, and apply the plan unless it must be held.
 
-    Parameters:
+    Args:
         slug: The tenant.
         connection: The connection's id or name.
         plan_only: Stop after the plan; `stoa sync approve` applies it.
@@ -62,7 +62,12 @@ async def run_sync(slug: str, connection: str, *, plan_only: bool = False, optio
 
 @sync_app.command(name="list")
 async def list_runs(slug: str, *, limit: Limit = 20, options: Options = Options()) -> None:  # noqa: B008
-    """List a tenant's latest runs, newest first."""
+    """List a tenant's latest runs, newest first.
+
+    Args:
+        slug: The tenant.
+        limit: The most runs to show.
+    """
     async with (
         session(options) as s,
         s.platform.database.tenant(await s.tenant_id(slug), OPERATOR, read_only=True) as tx,
@@ -87,7 +92,7 @@ async def list_runs(slug: str, *, limit: Limit = 20, options: Options = Options(
 async def show_run(slug: str, run: UUID, *, limit: Limit = _SHOWN, options: Options = Options()) -> None:  # noqa: B008
     """Show a run: its state, the reasons for it, its changes, and what was set aside.
 
-    Parameters:
+    Args:
         slug: The tenant.
         run: The run's id.
         limit: The most changes and set-aside rows to show.
@@ -98,7 +103,12 @@ async def show_run(slug: str, run: UUID, *, limit: Limit = _SHOWN, options: Opti
 
 @sync_app.command(name="approve")
 async def approve_run(slug: str, run: UUID, *, options: Options = Options()) -> None:  # noqa: B008
-    """Apply a held or planned run as it was planned."""
+    """Apply a held or planned run as it was planned.
+
+    Args:
+        slug: The tenant.
+        run: The run's id.
+    """
     async with session(options) as s:
         tenant_id = await s.tenant_id(slug)
         async with s.platform.database.tenant(tenant_id, OPERATOR) as tx:
@@ -108,7 +118,12 @@ async def approve_run(slug: str, run: UUID, *, options: Options = Options()) -> 
 
 @sync_app.command(name="reject")
 async def reject_run(slug: str, run: UUID, *, options: Options = Options()) -> None:  # noqa: B008
-    """End a held or planned run without applying it."""
+    """End a held or planned run without applying it.
+
+    Args:
+        slug: The tenant.
+        run: The run's id.
+    """
     async with session(options) as s:
         tenant_id = await s.tenant_id(slug)
         async with s.platform.database.tenant(tenant_id, OPERATOR) as tx:
@@ -120,7 +135,7 @@ async def reject_run(slug: str, run: UUID, *, options: Options = Options()) -> N
 async def rollback_run(slug: str, run: UUID, *, plan_only: bool = False, options: Options = Options()) -> None:  # noqa: B008
     """Undo an applied run: show what that changes, then do it. What others changed since is listed and left alone.
 
-    Parameters:
+    Args:
         slug: The tenant.
         run: The run to undo.
         plan_only: Show what it would do, and stop; `stoa sync approve` does it.

@@ -47,7 +47,7 @@ async def create_tenant(
 ) -> None:
     """Make a tenant.
 
-    Parameters:
+    Args:
         slug: Its name in addresses: lower-case letters, digits and hyphens.
         name: Its name for people.
         time_zone: IANA time zone of its effective dates and schedules.
@@ -89,7 +89,12 @@ async def list_tenants(*, options: Options = Options()) -> None:  # noqa: B008
 
 @tenant_app.command(name="prove-domain")
 async def prove_domain(slug: str, domain: str, *, options: Options = Options()) -> None:  # noqa: B008
-    """Note that a mail domain is the tenant's own, so that its addresses may identify people."""
+    """Note that a mail domain is the tenant's own, so that its addresses may identify people.
+
+    Args:
+        slug: The tenant.
+        domain: The domain, such as acme.example.
+    """
     async with session(options) as s, s.platform.database.tenant(await s.tenant_id(slug), OPERATOR) as tx:
         proven = await actions.prove_domain(tx, domain)
     show(options, {"domain": proven})
@@ -97,7 +102,12 @@ async def prove_domain(slug: str, domain: str, *, options: Options = Options()) 
 
 @tenant_app.command(name="clock")
 async def move_clock(slug: str, *, days: float, options: Options = Options()) -> None:  # noqa: B008
-    """Move a sandbox tenant's clock forward by some days."""
+    """Move a sandbox tenant's clock forward by some days.
+
+    Args:
+        slug: The tenant.
+        days: How many days; a part of one is allowed.
+    """
     async with session(options) as s, s.platform.database.tenant(await s.tenant_id(slug), OPERATOR) as tx:
         offset = await actions.move_clock(tx, timedelta(days=days))
     show(options, {"ahead_days": round(offset / timedelta(days=1), 3)})
@@ -117,7 +127,7 @@ async def create_token(
 ) -> None:
     """Issue a token. It is printed once and stored as a digest alone.
 
-    Parameters:
+    Args:
         slug: The tenant.
         scope: What it may do: scim. Several with commas between them.
         name: What it is for.
@@ -136,7 +146,11 @@ async def create_token(
 
 @token_app.command(name="list")
 async def list_tokens(slug: str, *, options: Options = Options()) -> None:  # noqa: B008
-    """List a tenant's tokens, without the tokens."""
+    """List a tenant's tokens, without the tokens.
+
+    Args:
+        slug: The tenant.
+    """
     async with (
         session(options) as s,
         s.platform.database.tenant(await s.tenant_id(slug), OPERATOR, read_only=True) as tx,
@@ -162,7 +176,12 @@ async def list_tokens(slug: str, *, options: Options = Options()) -> None:  # no
 
 @token_app.command(name="revoke")
 async def revoke_token(slug: str, token_id: UUID, *, options: Options = Options()) -> None:  # noqa: B008
-    """Revoke a token at once."""
+    """Revoke a token at once.
+
+    Args:
+        slug: The tenant.
+        token_id: The token's id, as `stoa token list` shows it.
+    """
     async with session(options) as s, s.platform.database.tenant(await s.tenant_id(slug), OPERATOR) as tx:
         await revoke(tx, CredentialId(token_id))
     show(options, {"revoked": token_id})
@@ -182,7 +201,7 @@ async def create_connection(
 ) -> None:
     """Connect a tenant to a source.
 
-    Parameters:
+    Args:
         slug: The tenant.
         connector: The kind of source: workday.
         config: A JSON file with the connection's settings; secrets in it are sealed. "guards" in it sets thresholds.
@@ -209,7 +228,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 @connection_app.command(name="list")
 async def list_connections(slug: str, *, options: Options = Options()) -> None:  # noqa: B008
-    """List a tenant's connections."""
+    """List a tenant's connections.
+
+    Args:
+        slug: The tenant.
+    """
     async with (
         session(options) as s,
         s.platform.database.tenant(await s.tenant_id(slug), OPERATOR, read_only=True) as tx,
@@ -235,7 +258,7 @@ async def schedule_connection(
 ) -> None:
     """Run a connection's sync by the clock, in the tenant's time zone.
 
-    Parameters:
+    Args:
         slug: The tenant.
         connection: Its id or name.
         cron: Five fields, such as "30 2 * * *".

@@ -36,7 +36,7 @@ _SYNCING = 4
 async def demo(*, exit: bool = False, tenants: int = 30, people: int = 40_000, seed: int = 7) -> None:  # noqa: A002 - the option's name
     """Onboard simulated companies over SCIM and Workday reports, then show a day, a held report and a rollback.
 
-    Parameters:
+    Args:
         exit: Do not wait at the end; the exit code tells whether everything was as it should be.
         tenants: How many companies.
         people: How many people they have together.
