@@ -26,9 +26,5 @@ COMMANDS = dict(commands(app))
 def test_every_option_is_explained(name: str) -> None:
     found = COMMANDS[name]
     assert found.help.strip()
-    unexplained = [
-        a.name
-        for a in found.assemble_argument_collection(parse_docstring=True)
-        if a.parse and a.show and not a.parameter.help
-    ]
-    assert unexplained == []
+    options = found.assemble_argument_collection(parse_docstring=True)
+    assert [option.name for option in options if option.parse and option.show and not option.parameter.help] == []
