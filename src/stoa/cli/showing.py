@@ -19,6 +19,7 @@ _COLOURS = {
 _KINDS = {RunKind.ROLLBACK: "Rollback", RunKind.SYNC: "Sync", RunKind.DUE: "Effective dates"}
 # Columns of the store that mean nothing to a reader.
 _HIDDEN = frozenset({"row_hash", "raw"})
+_NAMES = {"asserted_active": "active in the source", "manager_ref": "manager"}
 # What a change of `active` says already.
 _BESIDE_ACTIVE = frozenset({"present", "asserted_active"})
 
@@ -68,8 +69,8 @@ def _told(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {name: value for name, value in document.items() if name not in _HIDDEN and not name.endswith("_key")}
 
 
-def print_run(run: Run, changes: list[Change], tenant: str) -> None:
-    """A run as a person reads it."""
+def print_run(run: Run, changes: list[Change], tenant: str, *, decide: bool = True) -> None:
+    """A run as a person reads it. decide: say how a run that waits is decided on."""
     kind, colour = _KINDS.get(run.kind, str(run.kind)), _COLOURS.get(run.state, "bold")
     head = Text.assemble(f"{kind} {run.run_id} is ", (str(run.state), colour), f": {in_words(run.counts)}")
     if seconds(run):
@@ -85,6 +86,8 @@ def print_run(run: Run, changes: list[Change], tenant: str) -> None:
         total = sum(run.counts.values()) + run.figures.get("conflicts", 0)
         if total > len(changes):
             out.print(f"  and {total - len(changes):,} more; --limit shows more of them.")
+    if not decide:
+        return
     if run.figures.get("blocked") and run.state is RunState.HELD:
         out.print(f"  Nothing can be applied. When the cause is mended: stoa sync reject {tenant} {run.run_id}")
     elif run.state in {RunState.HELD, RunState.PLANNED}:
@@ -124,7 +127,10 @@ def _difference(change: Change) -> str:
         return " · ".join(str(named[name]) for name in ("display_name", "title", "department") if named.get(name))
     quiet: frozenset[str] = _BESIDE_ACTIVE if "active" in after else frozenset()
     told = [(name, value) for name, value in after.items() if name not in quiet]
-    return " · ".join(f"{name}: {_value(before.get(name))} → {_value(value)}" for name, value in told)
+    return " · ".join(
+        f"{_NAMES.get(name, name.replace('_', ' '))}: {_value(before.get(name))} → {_value(value)}"
+        for name, value in told
+    )
 
 
 def _value(value: object) -> str:

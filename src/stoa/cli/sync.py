@@ -150,10 +150,10 @@ async def rollback_run(slug: str, run: UUID, *, plan_only: bool = False, options
             await _show(s, options, slug, tenant_id, planned.run_id, _SHOWN)
             return
         if not options.as_json:
-            await _show(s, options, slug, tenant_id, planned.run_id, _SHOWN)
+            await _show(s, options, slug, tenant_id, planned.run_id, _SHOWN, decide=False)
         async with s.platform.database.tenant(tenant_id, OPERATOR) as tx:
             approved = await actions.approve(tx, planned.run_id)
-        await _finish(s, options, slug, tenant_id, approved)
+        await _finish(s, options, slug, tenant_id, approved, limit=_SHOWN if options.as_json else 0)
 
 
 # ------------------------------------------------------------------ waiting
@@ -183,10 +183,12 @@ async def wait(s: Session, tenant_id: TenantId, run: Run, tell: Callable[[Run], 
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _finish(s: Session, options: Options, slug: str, tenant_id: TenantId, run: Run) -> None:
+async def _finish(
+    s: Session, options: Options, slug: str, tenant_id: TenantId, run: Run, *, limit: int = _SHOWN
+) -> None:
     with _progress(options) as tell:
         ended = await wait(s, tenant_id, run, tell)
-    await _show(s, options, slug, tenant_id, ended.run_id, _SHOWN)
+    await _show(s, options, slug, tenant_id, ended.run_id, limit)
     if ended.state in {RunState.ERRORED, RunState.STALE}:
         raise SystemExit(1)
 
@@ -215,7 +217,9 @@ def _now(run: Run) -> str:
 # ------------------------------------------------------------------ showing
 
 
-async def _show(s: Session, options: Options, slug: str, tenant_id: TenantId, run_id: RunId, limit: int) -> None:
+async def _show(
+    s: Session, options: Options, slug: str, tenant_id: TenantId, run_id: RunId, limit: int, *, decide: bool = True
+) -> None:
     async with s.platform.database.tenant(tenant_id, OPERATOR, read_only=True) as tx:
         run = await queries.run_by_id(tx, run_id)
         changes = await queries.changes_page(tx, run_id, limit=limit) if limit else []
@@ -225,7 +229,7 @@ async def _show(s: Session, options: Options, slug: str, tenant_id: TenantId, ru
             as_json(run) | {"changes": [change_as_json(c) for c in changes], "quarantine": [_row(q) for q in aside]}
         )
         return
-    print_run(run, changes, slug)
+    print_run(run, changes, slug, decide=decide)
     for row in aside:
         for reason in row.reasons:
             out.print(Text(f"  set aside: row {row.row_no} ({row.external_id or 'no id'}): {reason.detail}"))

@@ -8,7 +8,7 @@ from hashlib import blake2b
 import msgspec
 
 from stoa.changes import actions, queries
-from stoa.changes.model import Run, RunState
+from stoa.changes.model import Run, RunKind, RunState
 from stoa.cli.common import OPERATOR, Session, out
 from stoa.cli.demo.companies import Simulators
 from stoa.cli.demo.onboarding import Onboarded, sync_people
@@ -132,7 +132,7 @@ async def _print(stage: Stage, run: Run, shown: int) -> None:
     if shown:
         async with stage.session.platform.database.tenant(stage.one.tenant_id, OPERATOR, read_only=True) as tx:
             changes = await queries.changes_page(tx, run.run_id, limit=shown)
-    print_run(run, changes, stage.slug)
+    print_run(run, changes, stage.slug, decide=run.kind is not RunKind.ROLLBACK)
 
 
 def _title(text: str) -> None:
