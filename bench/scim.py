@@ -24,9 +24,9 @@ from stoa.access.actions import issue_token
 from stoa.tenants.actions import ensure_source
 
 USERS = 10_000
-ROUNDS = 5
+ROUNDS = 3
 CONNECTIONS = 8
-_EACH = 600
+_EACH = 500
 _READY_SECONDS = 60
 _USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 _PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
