@@ -2,17 +2,36 @@
 
 import logging
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import msgspec
 import structlog
 
+from stoa.kernel.problems import Problem
 from stoa.settings import Settings
 
 
 def _json(event: Mapping[str, Any], **_: object) -> str:
     return msgspec.json.encode(event, enc_hook=str).decode()
+
+
+def _where_it_failed(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Puts the traceback into the line. Messages are left out, save those of problems, which are written for readers:
+    others may quote a row.
+    """
+    given = event.pop("exc_info", None)
+    if not given:
+        return event
+    error = given if isinstance(given, BaseException) else given[1] if isinstance(given, tuple) else sys.exc_info()[1]  # pyright: ignore[reportUnknownVariableType] - logging's own forms
+    parts: list[str] = []
+    while isinstance(error, BaseException):
+        message = f": {error.detail}" if isinstance(error, Problem) else ""
+        parts.append("".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__ + message)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    event["exception"] = "\n\nwhich came from\n\n".join(parts)
+    return event
 
 
 def set_up_logging(settings: Settings, process: str) -> None:
@@ -27,7 +46,7 @@ def set_up_logging(settings: Settings, process: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        _where_it_failed,
     ]
     structlog.configure(
         processors=[*shared, renderer],

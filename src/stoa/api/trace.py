@@ -43,6 +43,8 @@ def room_of(path: str) -> str:
 def traced(app: ASGIApp) -> ASGIApp:
     """Wraps an application: gives `request.state.trace_id`, answers with it in X-Request-Id, logs and counts.
 
+    What nobody foresaw is logged under that id, and not raised again once it is answered.
+
     The log line has the room and no path: paths of pages may hold names, and queries hold filters with addresses.
     """
 
@@ -50,19 +52,25 @@ def traced(app: ASGIApp) -> ASGIApp:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        trace_id, started, status = trace_id_of(scope), time.perf_counter(), 500
+        trace_id, started, status, started_answer = trace_id_of(scope), time.perf_counter(), 500, False
         scope.setdefault("state", {})["trace_id"] = trace_id
         room = room_of(scope["path"])
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, started_answer
             if message["type"] == "http.response.start":
+                started_answer = True
                 status = message["status"]
                 message.setdefault("headers", []).append((b"x-request-id", trace_id.encode()))
             await send(message)
 
         try:
-            await app(scope, receive, send_with_id)
+            with structlog.contextvars.bound_contextvars(trace_id=trace_id):
+                await app(scope, receive, send_with_id)
+        except Exception:
+            _log.exception("request_failed", room=room, trace_id=trace_id)
+            if not started_answer:
+                raise
         finally:
             seconds = time.perf_counter() - started
             method = scope["method"] if scope["method"] in _METHODS else "other"

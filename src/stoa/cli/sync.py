@@ -186,8 +186,12 @@ async def wait(s: Session, tenant_id: TenantId, run: Run, tell: Callable[[Run], 
 async def _finish(
     s: Session, options: Options, slug: str, tenant_id: TenantId, run: Run, *, limit: int = _SHOWN
 ) -> None:
-    with _progress(options) as tell:
-        ended = await wait(s, tenant_id, run, tell)
+    try:
+        with _progress(options) as tell:
+            ended = await wait(s, tenant_id, run, tell)
+    except asyncio.CancelledError:
+        err.print(f"The run goes on in the worker: stoa sync show {slug} {run.run_id}")
+        raise
     await _show(s, options, slug, tenant_id, ended.run_id, limit)
     if ended.state in {RunState.ERRORED, RunState.STALE}:
         raise SystemExit(1)
