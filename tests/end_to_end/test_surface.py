@@ -2,13 +2,23 @@
 
 import json
 import re
+import signal
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from tests.end_to_end.conftest import Dev, Place, Simulated, begin_dev, begin_simulators, end_all, made_place
+from tests.end_to_end.conftest import (
+    Dev,
+    Place,
+    Simulated,
+    begin_dev,
+    begin_simulators,
+    end_all,
+    eventually,
+    made_place,
+)
 
 NOBODY = "01999999-0000-7000-8000-000000000000"
 ACTIONS = {"create", "link", "update", "deactivate", "reactivate", "remove"}
@@ -146,6 +156,21 @@ def test_two_runs_at_once_both_end(world: World) -> None:
         assert_run(run, "applied")
     assert runs[0]["id"] != runs[1]["id"]
     assert not any(runs[1]["counts"].values()) or not any(runs[0]["counts"].values())
+
+
+def test_ctrl_c_leaves_a_run_to_the_worker_and_says_so(world: World) -> None:
+    place, slug = world.place, world.slug
+    world.simulated.fault(slug, "slow", seconds=3)
+    waiting = place.start("sync", "run", slug, "workday", log="interrupted")
+    assert eventually(lambda: place.json("sync", "list", slug, "--limit", "1")[0]["state"] == "planning")
+    waiting.send_signal(signal.SIGINT)
+    assert waiting.wait(10) == 130
+    told = place.log("interrupted")
+    assert f"stoa sync show {slug}" in told
+    assert "Traceback" not in told
+    world.simulated.mend(slug)
+    run_id = told.split()[-1]
+    assert eventually(lambda: place.json("sync", "show", slug, run_id)["state"] == "applied")
 
 
 @pytest.mark.parametrize(
