@@ -142,6 +142,7 @@ def test_lists(world: World) -> None:
     assert world.token["token"] not in json.dumps(tokens)
     runs = place.json("sync", "list", slug)
     assert all(re.fullmatch(UUID, run["id"]) for run in runs)
+    assert all(set(run["counts"]) == ACTIONS for run in runs)
     told = place.run("sync", "list", slug).out
     assert all(re.search(rf"^{run['id']} ", told, re.MULTILINE) for run in runs), told
 

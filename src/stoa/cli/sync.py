@@ -73,6 +73,9 @@ async def list_runs(slug: str, *, limit: Limit = 20, options: Options = Options(
         s.platform.database.tenant(await s.tenant_id(slug), OPERATOR, read_only=True) as tx,
     ):
         found = await queries.recent_runs(tx, limit=limit)
+    if options.as_json:
+        print_json([as_json(run) for run in found])
+        return
     rows = [
         {
             "id": r.run_id,
