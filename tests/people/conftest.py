@@ -19,7 +19,7 @@ from ..conftest import ConnectArgs
 
 T = TypeVar("T")
 # How many random histories each property is tried with; a longer search sets more.
-EXAMPLES = int(os.environ.get("STOA_TEST_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("STOA_TEST_EXAMPLES", "20"))
 _numbers = count(1)
 
 
