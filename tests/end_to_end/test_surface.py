@@ -190,6 +190,8 @@ def test_ctrl_c_leaves_a_run_to_the_worker_and_says_so(world: World) -> None:
         (("connection", "schedule", "{slug}", "workday", "--cron", "nope"), "Five fields"),
         (("connection", "schedule", "{slug}", "workday", "--resume"), "paused"),
         (("token", "create", "{slug}", "--scope", "nope"), "scim"),
+        (("tenant", "clock", "{slug}", "--days", "1e12"), "days"),
+        (("tenant", "clock", "{slug}", "--days", "-1"), "back"),
         (("token", "revoke", "{slug}", NOBODY), "token list"),
         (("tenant", "create", "{slug}", "--name", "Again"), "taken"),
         (("tenant", "create", "Not_A_Slug", "--name", "x"), "lower-case"),

@@ -108,8 +108,12 @@ async def move_clock(slug: str, *, days: float, options: Options = Options()) ->
         slug: The tenant.
         days: How many days; a part of one is allowed.
     """
+    try:
+        delta = timedelta(days=days)
+    except (ValueError, OverflowError) as error:
+        raise BadInput(f"{days} is not a number of days that a clock can be moved by.") from error
     async with session(options) as s, s.platform.database.tenant(await s.tenant_id(slug), OPERATOR) as tx:
-        offset = await actions.move_clock(tx, timedelta(days=days))
+        offset = await actions.move_clock(tx, delta)
     show(options, {"ahead_days": round(offset / timedelta(days=1), 3)})
 
 
