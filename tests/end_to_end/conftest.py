@@ -16,6 +16,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from stoa.cli.children import PARENT_VARIABLE
+
 COMMAND_SECONDS = 60
 START_SECONDS = 40
 
@@ -71,7 +73,8 @@ class Place:
         return {**kept, "STOA_STATE_DIR": str(self.state), "COLUMNS": "80", **self.env, **more}
 
     def start(self, *words: str, log: str = "log", **env: str) -> subprocess.Popen[bytes]:
-        """Begins `stoa WORDS` in a process group of its own."""
+        """Begins `stoa WORDS` in a process group of its own. It ends with the tests, even when they are killed."""
+        env[PARENT_VARIABLE] = str(os.getpid())
         with (self.folder / log).open("ab") as sink:
             return subprocess.Popen(
                 [sys.executable, "-m", "stoa.cli", *words],
@@ -183,7 +186,7 @@ class Simulated:
 def begin_simulators(place: Place, companies: int, people: int) -> tuple[subprocess.Popen[bytes], Simulated]:
     """`stoa-simulators`, when they answer."""
     ready = place.folder / "simulators.json"
-    options = ["--companies", str(companies), "--people", str(people), "--ready-file", str(ready)]
+    options = ["--companies", str(companies), "--people", str(people), "--ready-file", str(ready), "--die-with-parent"]
     program = "from stoa_simulators.cli import main; main()"
     with (place.folder / "simulators.log").open("ab") as sink:
         process = subprocess.Popen([sys.executable, "-c", program, *options], stdout=sink, stderr=sink)
