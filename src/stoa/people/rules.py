@@ -7,6 +7,7 @@ which property tests hold.
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from heapq import heappop, heappush
 from uuid import UUID
 
 from stoa.changes.model import Action
@@ -221,33 +222,74 @@ class Arrival:
 
 
 def resolve_in_order(
-    arrivals: Iterable[Arrival], known: Sequence[Candidate], proven_domains: Container[str]
+    arrivals: Sequence[Arrival], known: Sequence[Candidate], proven_domains: Container[str]
 ) -> list[Verdict]:
     """Who each of many new records of one source is about, as if they came one after the other.
 
+    Whoever was refused is asked about again as soon as the doubt is gone, because the others have been told apart:
+    else the same records would fare better the next time.
+
     known: every person who shares an identifier with one of the arrivals, before the first of them came.
     """
-    by_employee_id, by_email = _by_key(known, "employee_id_key"), _by_key(known, "email_key")
-    # Whom this source has a record of by now, and which of them by an employee id.
-    linked: set[PersonId] = set()
-    arrived: dict[str, PersonId] = {}
-    verdicts: list[Verdict] = []
-    for arrival in arrivals:
+    asked = _Asked(_by_key(known, "employee_id_key"), _by_key(known, "email_key"), proven_domains)
+    verdicts: dict[int, Verdict] = {}
+    for index in range(len(arrivals)):
+        due = [index]
+        while due:
+            now = heappop(due)
+            verdicts[now] = asked.about(arrivals[now])
+            for later in asked.note(now, arrivals[now], verdicts[now]):
+                heappush(due, later)
+    return [verdicts[index] for index in range(len(arrivals))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What has come of the questions so far.
+
+    Attributes:
+        linked: of whom the source has a record by now; arrived: which of them by an employee id.
+        doubts: how many persons stand between a refused arrival and its answer; waiting: for whom they wait.
+    """
+
+    by_employee_id: Mapping[str | None, Sequence[Candidate]]
+    by_email: Mapping[str | None, Sequence[Candidate]]
+    proven_domains: Container[str]
+    linked: set[PersonId] = field(default_factory=set[PersonId])
+    arrived: dict[str, PersonId] = field(default_factory=dict[str, PersonId])
+    doubts: dict[int, int] = field(default_factory=dict[int, int])
+    waiting: dict[PersonId, list[int]] = field(default_factory=dict[PersonId, list[int]])
+
+    def about(self, arrival: Arrival) -> Verdict:
         employee_id, email = arrival.employee_id_key, arrival.email_key
-        if employee_id is not None and employee_id in arrived:
-            verdicts.append(_employee_id_taken(arrived[employee_id]))
-            continue
-        found = {c.person_id: c for c in (*by_employee_id.get(employee_id, ()), *by_email.get(email, ()))}
-        standing = [replace(c, linked_here=True) if c.person_id in linked else c for _, c in sorted(found.items())]
-        verdict = resolve(employee_id, email, (domain_of(email) or "") in proven_domains, standing)
-        verdicts.append(verdict)
+        if employee_id is not None and employee_id in self.arrived:
+            return _employee_id_taken(self.arrived[employee_id])
+        found = {c.person_id: c for c in (*self.by_employee_id.get(employee_id, ()), *self.by_email.get(email, ()))}
+        standing = [replace(c, linked_here=True) if c.person_id in self.linked else c for _, c in sorted(found.items())]
+        return resolve(employee_id, email, (domain_of(email) or "") in self.proven_domains, standing)
+
+    def note(self, index: int, arrival: Arrival, verdict: Verdict) -> list[int]:
+        """Notes a verdict, and gives the refused arrivals about which the doubt is gone with it."""
         if isinstance(verdict, Refuse):
-            continue
+            if verdict.rule in _DOUBTS:
+                self.doubts[index] = len(verdict.candidates) - _DOUBTS[verdict.rule]
+                for person_id in verdict.candidates:
+                    self.waiting.setdefault(person_id, []).append(index)
+            return []
         person_id = verdict.person_id if isinstance(verdict, LinkTo) else arrival.own_id
-        linked.add(person_id)
-        if employee_id is not None:
-            arrived[employee_id] = person_id
-    return verdicts
+        self.linked.add(person_id)
+        if arrival.employee_id_key is not None:
+            self.arrived[arrival.employee_id_key] = person_id
+        cleared: list[int] = []
+        for waiting in self.waiting.pop(person_id, ()):
+            self.doubts[waiting] -= 1
+            if self.doubts[waiting] == 0:
+                cleared.append(waiting)
+        return cleared
+
+
+# Refusals that end when their candidates are told apart, and how many of these may be left then.
+_DOUBTS: Mapping[str, int] = {"ambiguous_email": 1, "contradicting_employee_id": 0}
 
 
 def _by_key(known: Sequence[Candidate], name: str) -> dict[str | None, list[Candidate]]:

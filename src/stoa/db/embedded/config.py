@@ -22,6 +22,8 @@ _COMMON: Final = {
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "random_page_cost": "1.1",
+    # Plans are made from statistics; a tenant that was just filled should not wait a minute for its own.
+    "autovacuum_naptime": "10s",
     # Short statements gain nothing from the compiler and pay for it.
     "jit": "off",
 }
