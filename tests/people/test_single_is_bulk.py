@@ -49,18 +49,39 @@ async def request_all(company: Company, standing: dict[str, ResourceId], rows: M
     # Who comes back is no news: a report finds them by their key.
     async with company.world.database.tenant(company.tenant_id) as tx:
         gone = {r["user_name"] for r in await tx.fetch("SELECT user_name FROM source_record WHERE NOT present")}
+    refused: list[str] = []
     for key in sorted(rows, key=lambda key: (key not in standing and key not in gone, key)):
-        values = {name: value for name, value in rows[key].items() if name != "active"}
-        said = Asserted(values, rows[key]["active"])
+        if key in standing:
+            await _put(company, standing[key], rows[key])
+            continue
+        refused.append(key)
+        # As a client does, whoever was refused is tried again, from the first, after each success.
+        while (made := await _post_first(company, sorted(refused), rows)) is not None:
+            standing[made[0]] = made[1]
+            refused.remove(made[0])
+
+
+def _said(row: Mapping[str, Any]) -> Asserted:
+    return Asserted({name: value for name, value in row.items() if name != "active"}, row["active"])
+
+
+async def _put(company: Company, resource_id: ResourceId, row: Mapping[str, Any]) -> None:
+    async with company.world.database.tenant(company.tenant_id) as tx:
+        record = await queries.record_by_resource(tx, company.sources[SCIM], resource_id, lock=True)
+        assert record is not None
+        await actions.assert_record(tx, record, _said(row))
+
+
+async def _post_first(
+    company: Company, keys: list[str], rows: Mapping[str, Mapping[str, Any]]
+) -> tuple[str, ResourceId] | None:
+    """Posts until one is made, and gives that."""
+    for key in keys:
         async with company.world.database.tenant(company.tenant_id) as tx:
-            if key in standing:
-                record = await queries.record_by_resource(tx, source_id, standing[key], lock=True)
-                assert record is not None
-                await actions.assert_record(tx, record, said)
-                continue
-            made = await actions.provision(tx, source_id, said)
+            made = await actions.provision(tx, company.sources[SCIM], _said(rows[key]))
             if isinstance(made, Provisioned):
-                standing[key] = made.record.resource_id
+                return key, made.record.resource_id
+    return None
 
 
 async def people(company: Company) -> list[Any]:
