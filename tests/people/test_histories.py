@@ -214,8 +214,6 @@ async def _check_notes(company: Company, run_id: Any) -> None:
 def test_one_report_is_many_reports_one_row_at_a_time(
     world: World, history: list[object], rows: dict[str, Any], source: int
 ) -> None:
-    rows = _telling_apart(rows)
-
     async def live() -> None:
         company = await Company.found(world)
         for step in history:
@@ -238,20 +236,6 @@ def test_one_report_is_many_reports_one_row_at_a_time(
         assert _without_ids(await state(world.database, company.tenant_id)) == at_once
 
     world.run(live())
-
-
-def _telling_apart(rows: dict[str, Any]) -> dict[str, Any]:
-    """The rows with every identifier in one of them alone: of two rows that share one, part of a report tells less than
-    the whole.
-    """
-    taken: set[tuple[str, str]] = set()
-    apart: dict[str, Any] = {}
-    for key, row in sorted(rows.items()):
-        own = {name: fold(row[name]) for name in ("employee_id", "email", "user_name") if row.get(name) is not None}
-        shared = {name for name, value in own.items() if (name, value) in taken}
-        taken |= set(own.items())
-        apart[key] = {name: None if name in shared else value for name, value in row.items()}
-    return apart
 
 
 def _as_row(record: dict[str, Any]) -> dict[str, Any]:
