@@ -140,6 +140,20 @@ async def test_a_deleted_users_last_names_come_back_with_the_undo_of_the_undo(
     assert await state(database, tenant_id) == after
 
 
+async def test_what_came_to_nothing_within_the_hour_is_no_conflict(
+    database: Database, tenant_id: TenantId, okta: SourceId, clock: Clock
+) -> None:
+    a = await post(database, tenant_id, okta, "a")
+    before = await state(database, tenant_id)
+    clock.now += timedelta(hours=1)
+    async with database.tenant(tenant_id) as tx:
+        await actions.remove_record(tx, a)
+    await post(database, tenant_id, okta, "a")
+    run = await rollback(database, tenant_id, await window(database, tenant_id))
+    assert (run.counts, run.figures["conflicts"]) == ({}, 0)
+    assert await state(database, tenant_id) == before
+
+
 async def test_a_clients_id_that_somebody_has_by_now_is_left_alone(
     database: Database, tenant_id: TenantId, okta: SourceId, clock: Clock
 ) -> None:

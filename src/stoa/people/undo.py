@@ -72,7 +72,10 @@ WITH net AS MATERIALIZED (%(net)s), standing AS MATERIALIZED (
     -- A hash that somebody put aside stays aside, and one that the run did not write stays as it is.
     CASE WHEN NOT coalesce(s.after ? 'row_hash', false) THEN NULL
          WHEN s.doc->'row_hash' = s.after->'row_hash' THEN s.before->'row_hash' ELSE '0'::jsonb END AS old_hash
-  FROM standing s WHERE NOT (s.made AND s.gone)
+  FROM standing s
+  -- What came to nothing within the run needs no undoing.
+  WHERE s.made <> s.gone OR (NOT s.made AND EXISTS (
+    SELECT FROM jsonb_object_keys(s.before) AS k WHERE k <> 'row_hash' AND s.before->k IS DISTINCT FROM s.after->k))
 ), settled AS MATERIALIZED (
   SELECT s.*, CASE WHEN s.state_follows AND s.there AND NOT s.made THEN nullif(
       (coalesce(s.kept, '{{}}') - 'active') || CASE WHEN x.will = (s.doc->>'active')::boolean THEN '{{}}'
