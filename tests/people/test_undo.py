@@ -253,6 +253,23 @@ async def test_a_person_who_comes_back_by_undo_of_undo_has_no_old_sessions(
         assert person.access_epoch > 1
 
 
+async def test_a_hold_outlives_the_record_and_its_return(database: Database, tenant_id: TenantId) -> None:
+    hr = await source(database, tenant_id)
+    run = await sync(database, tenant_id, hr, report([worker(1, title="Chief")]))
+    async with database.tenant(tenant_id) as tx:
+        await tx.execute(
+            """INSERT INTO hold
+              (tenant_id, hold_id, resource_id, person_id, source_id, field, held_value, run_id, state, made_at)
+            SELECT tenant_id, resource_id, resource_id, person_id, source_id, 'title', '"Engineer"', last_run, 'held', $1
+            FROM source_record""",
+            tx.now,
+        )
+    undone = await rollback(database, tenant_id, run.run_id)
+    await rollback(database, tenant_id, undone.run_id)
+    async with database.tenant(tenant_id) as tx:
+        assert [p.values["title"] for p in await queries.persons_page(tx)] == ["Engineer"]
+
+
 async def test_what_was_undone_and_is_reported_again_is_noticed(database: Database, tenant_id: TenantId) -> None:
     hr = await source(database, tenant_id)
     rows = {n: worker(n, title="Engineer") for n in range(4)}

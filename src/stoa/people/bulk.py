@@ -88,12 +88,16 @@ UNION {_HELD_REPORTS.format(batch=BATCH, which="c.after IS NULL")}"""
 
 _PERSONS_OF_NEW = f"SELECT c.person_id FROM change c WHERE {BATCH} AND c.before IS NULL"
 
-# Persons who were there, and whose manager is among the new records.
-_REPORTS_OF_NEW = f"""
+# Persons whose manager is among the new records, and persons of a record that came back to a hold.
+_TOUCHED_BY_NEW = f"""
 SELECT r.person_id FROM change c
 JOIN source_record r ON r.tenant_id = $1 AND r.source_id = c.source_id AND r.manager_ref = c.subject
 JOIN person p ON p.tenant_id = $1 AND p.person_id = r.person_id
 WHERE {BATCH} AND c.before IS NULL AND p.manager_id IS DISTINCT FROM c.person_id
+UNION
+SELECT c.person_id FROM change c
+JOIN hold h ON h.tenant_id = $1 AND h.resource_id = c.resource_id AND h.state = 'held'
+WHERE {BATCH} AND c.before IS NULL
 UNION {_HELD_REPORTS.format(batch=BATCH, which="c.before IS NULL")}"""
 
 _FORGET_DUE = f"""
@@ -171,7 +175,7 @@ async def _update(on: _Key, *, resources: bool) -> int:
 async def _insert(on: _Key) -> int:
     taken = await on.execute(_INSERT_RECORDS, on.tx.now)
     made = await on.execute(_INSERT_PERSONS, on.tx.now, _first_epoch(on.tx, on.batch))
-    touched = await on.persons(_REPORTS_OF_NEW)
+    touched = await on.persons(_TOUCHED_BY_NEW)
     if made < taken:
         touched += await on.persons(_PERSONS_OF_NEW)
     await recompute(on.tx, touched)
