@@ -121,6 +121,8 @@ async def test_an_undone_part_leaves_nothing_to_be_done_later(database: Database
         return run
 
     async with database.notifier.listening("undone") as undone, database.notifier.listening("kept") as kept:
+        # The first ring tells that the channel is listened to.
+        await asyncio.wait_for(undone.wait(), 10)
         undone.clear()
         async with database.tenant(tenant_id) as tx:
             tx.memo["list"] = ("before",)
