@@ -12,7 +12,7 @@ alert_app = App(name="alert", help="See what needs a person, and take it on.")
 
 
 @alert_app.command(name="list")
-async def list_alerts(slug: str, *, resolved: bool = False, options: Options = Options()) -> None:  # noqa: B008
+async def list_alerts(slug: str, *, resolved: bool = False, options: Options = Options()) -> None:
     """List a tenant's alerts, the latest first.
 
     Args:
@@ -29,7 +29,7 @@ async def list_alerts(slug: str, *, resolved: bool = False, options: Options = O
 
 
 @alert_app.command(name="acknowledge")
-async def acknowledge_alert(slug: str, alert: UUID, *, options: Options = Options()) -> None:  # noqa: B008
+async def acknowledge_alert(slug: str, alert: UUID, *, options: Options = Options()) -> None:
     """Say that somebody has seen an alert and looks after it. It is resolved by itself when its cause is gone.
 
     Args:

@@ -45,7 +45,7 @@ Limit = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1000))]
 
 
 @sync_app.command(name="run")
-async def run_sync(slug: str, connection: str, *, plan_only: bool = False, options: Options = Options()) -> None:  # noqa: B008
+async def run_sync(slug: str, connection: str, *, plan_only: bool = False, options: Options = Options()) -> None:
     """Read a connection's report, plan, and apply the plan unless it must be held.
 
     Args:
@@ -61,7 +61,7 @@ async def run_sync(slug: str, connection: str, *, plan_only: bool = False, optio
 
 
 @sync_app.command(name="list")
-async def list_runs(slug: str, *, limit: Limit = 20, options: Options = Options()) -> None:  # noqa: B008
+async def list_runs(slug: str, *, limit: Limit = 20, options: Options = Options()) -> None:
     """List a tenant's latest runs, newest first.
 
     Args:
@@ -92,7 +92,7 @@ async def list_runs(slug: str, *, limit: Limit = 20, options: Options = Options(
 
 
 @sync_app.command(name="show")
-async def show_run(slug: str, run: UUID, *, limit: Limit = _SHOWN, options: Options = Options()) -> None:  # noqa: B008
+async def show_run(slug: str, run: UUID, *, limit: Limit = _SHOWN, options: Options = Options()) -> None:
     """Show a run: its state, the reasons for it, its changes, and what was set aside.
 
     Args:
@@ -105,7 +105,7 @@ async def show_run(slug: str, run: UUID, *, limit: Limit = _SHOWN, options: Opti
 
 
 @sync_app.command(name="approve")
-async def approve_run(slug: str, run: UUID, *, options: Options = Options()) -> None:  # noqa: B008
+async def approve_run(slug: str, run: UUID, *, options: Options = Options()) -> None:
     """Apply a held or planned run as it was planned.
 
     Args:
@@ -120,7 +120,7 @@ async def approve_run(slug: str, run: UUID, *, options: Options = Options()) -> 
 
 
 @sync_app.command(name="reject")
-async def reject_run(slug: str, run: UUID, *, options: Options = Options()) -> None:  # noqa: B008
+async def reject_run(slug: str, run: UUID, *, options: Options = Options()) -> None:
     """End a held or planned run without applying it.
 
     Args:
@@ -135,7 +135,7 @@ async def reject_run(slug: str, run: UUID, *, options: Options = Options()) -> N
 
 
 @sync_app.command(name="rollback")
-async def rollback_run(slug: str, run: UUID, *, plan_only: bool = False, options: Options = Options()) -> None:  # noqa: B008
+async def rollback_run(slug: str, run: UUID, *, plan_only: bool = False, options: Options = Options()) -> None:
     """Undo an applied run: show what that changes, then do it. What others changed since is listed and left alone.
 
     Args:

@@ -43,7 +43,7 @@ async def create_tenant(
     domain: tuple[str, ...] = (),
     owner_email: str | None = None,
     sandbox: bool = False,
-    options: Options = Options(),  # noqa: B008 - immutable
+    options: Options = Options(),
 ) -> None:
     """Make a tenant.
 
@@ -70,7 +70,7 @@ async def create_tenant(
 
 
 @tenant_app.command(name="list")
-async def list_tenants(*, options: Options = Options()) -> None:  # noqa: B008
+async def list_tenants(*, options: Options = Options()) -> None:
     """List every tenant."""
     async with session(options) as s:
         async with s.platform.database.platform() as tx:
@@ -88,7 +88,7 @@ async def list_tenants(*, options: Options = Options()) -> None:  # noqa: B008
 
 
 @tenant_app.command(name="prove-domain")
-async def prove_domain(slug: str, domain: str, *, options: Options = Options()) -> None:  # noqa: B008
+async def prove_domain(slug: str, domain: str, *, options: Options = Options()) -> None:
     """Note that a mail domain is the tenant's own, so that its addresses may identify people.
 
     Args:
@@ -101,7 +101,7 @@ async def prove_domain(slug: str, domain: str, *, options: Options = Options()) 
 
 
 @tenant_app.command(name="clock")
-async def move_clock(slug: str, *, days: float, options: Options = Options()) -> None:  # noqa: B008
+async def move_clock(slug: str, *, days: float, options: Options = Options()) -> None:
     """Move a sandbox tenant's clock forward by some days.
 
     Args:
@@ -127,7 +127,7 @@ async def create_token(
     scope: str,
     name: str = "",
     source: str = "SCIM",
-    options: Options = Options(),  # noqa: B008
+    options: Options = Options(),
 ) -> None:
     """Issue a token. It is printed once and stored as a digest alone.
 
@@ -149,7 +149,7 @@ async def create_token(
 
 
 @token_app.command(name="list")
-async def list_tokens(slug: str, *, options: Options = Options()) -> None:  # noqa: B008
+async def list_tokens(slug: str, *, options: Options = Options()) -> None:
     """List a tenant's tokens, without the tokens.
 
     Args:
@@ -179,7 +179,7 @@ async def list_tokens(slug: str, *, options: Options = Options()) -> None:  # no
 
 
 @token_app.command(name="revoke")
-async def revoke_token(slug: str, token_id: UUID, *, options: Options = Options()) -> None:  # noqa: B008
+async def revoke_token(slug: str, token_id: UUID, *, options: Options = Options()) -> None:
     """Revoke a token at once.
 
     Args:
@@ -201,7 +201,7 @@ async def create_connection(
     *,
     config: Path,
     name: str | None = None,
-    options: Options = Options(),  # noqa: B008
+    options: Options = Options(),
 ) -> None:
     """Connect a tenant to a source.
 
@@ -231,7 +231,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 @connection_app.command(name="list")
-async def list_connections(slug: str, *, options: Options = Options()) -> None:  # noqa: B008
+async def list_connections(slug: str, *, options: Options = Options()) -> None:
     """List a tenant's connections.
 
     Args:
@@ -258,7 +258,7 @@ async def schedule_connection(
     *,
     cron: Annotated[str | None, Parameter(name="--cron")] = None,
     resume: bool = False,
-    options: Options = Options(),  # noqa: B008
+    options: Options = Options(),
 ) -> None:
     """Run a connection's sync by the clock, in the tenant's time zone.
 

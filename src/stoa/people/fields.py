@@ -5,21 +5,12 @@ Columns, keys, journal and authority all derive from it.
 
 from dataclasses import dataclass
 from datetime import date
-from enum import Enum
 from typing import assert_never
 
 from stoa.kernel.fold import fold
+from stoa.sync.model import FieldType
 
 Value = str | bool | date | None
-
-
-class FieldType(Enum):
-    """What a field holds. A REFERENCE names another record of the same source by its external_id."""
-
-    TEXT = "text"
-    DATE = "date"
-    BOOLEAN = "boolean"
-    REFERENCE = "reference"
 
 
 @dataclass(frozen=True, slots=True)

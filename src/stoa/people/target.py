@@ -10,21 +10,14 @@ from stoa.db.transactions import TenantTx
 from stoa.people.authority import authority
 from stoa.people.bulk import apply_batch
 from stoa.people.dates import tenant_today
-from stoa.people.fields import FIELDS, FieldType
+from stoa.people.fields import FIELDS
 from stoa.people.journal import TARGET
 from stoa.people.plan import clear_stage, plan_due, plan_report, redone
 from stoa.people.undo import plan_rollback
 from stoa.sync.model import Fields, FieldSpec
-from stoa.sync.model import FieldType as SpecType
 from stoa.sync.target import Planned
 
-_TYPES = {
-    FieldType.TEXT: SpecType.TEXT,
-    FieldType.DATE: SpecType.DATE,
-    FieldType.BOOLEAN: SpecType.BOOLEAN,
-    FieldType.REFERENCE: SpecType.REFERENCE,
-}
-FIELD_SPECS: Final = {f.name: FieldSpec(type=_TYPES[f.type], max_length=f.max_length, keyed=f.keyed) for f in FIELDS}
+FIELD_SPECS: Final = {f.name: FieldSpec(type=f.type, max_length=f.max_length, keyed=f.keyed) for f in FIELDS}
 
 
 class People:
