@@ -99,7 +99,7 @@ async def people(company: Company) -> list[Any]:
         (d["source_id"] == scim, keys[d["source_id"], d["external_id"]], d["due_on"], d["active"]) for d in found["due"]
     ]
     persons = [
-        p | {"person_id": sorted(names[p["person_id"]]), "manager_id": names.get(p["manager_id"])}
+        p | {"person_id": sorted(names[p["person_id"]]), "manager_id": sorted(names.get(p["manager_id"], ()))}
         for p in found["persons"]
     ]
     return [sorted(persons, key=lambda p: p["person_id"]), sorted(due)]

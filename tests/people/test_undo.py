@@ -260,7 +260,8 @@ async def test_a_hold_outlives_the_record_and_its_return(database: Database, ten
         await tx.execute(
             """INSERT INTO hold
               (tenant_id, hold_id, resource_id, person_id, source_id, field, held_value, run_id, state, made_at)
-            SELECT tenant_id, resource_id, resource_id, person_id, source_id, 'title', '"Engineer"', last_run, 'held', $1
+            SELECT tenant_id, resource_id, resource_id, person_id, source_id, 'title', '"Engineer"', last_run,
+              'held', $1
             FROM source_record""",
             tx.now,
         )
