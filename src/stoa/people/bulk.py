@@ -16,7 +16,7 @@ from stoa.people.clashes import CLASHES_OF_KNOWN, CLASHES_OF_MADE, CLASHES_OF_NA
 from stoa.people.columns import BATCH, PERSON_COLUMNS, RECORD_COLUMNS, RECORD_OF_CHANGE, assigned, listed
 from stoa.people.dates import tenant_today
 from stoa.people.identity_locks import lock_all_identifiers
-from stoa.people.joins import join_by_hash
+from stoa.people.joins import join_as_fits
 from stoa.people.recompute import recompute
 from stoa.people.rules_sql import in_force
 
@@ -138,7 +138,7 @@ async def apply_batch(tx: TenantTx, batch: Batch) -> int:
     Records that are new come last: whether their person exists is asked of what the others leave.
     """
     on = _Key(tx, batch)
-    await join_by_hash(tx, batch.last - batch.first)
+    await join_as_fits(tx, batch.run.source_id, batch.last - batch.first)
     await lock_all_identifiers(tx)
     touched = await on.persons(_LOCK)
     kinds = await tx.fetchrow(_KINDS, tx.tenant_id, batch.run.run_id, batch.first, batch.last)

@@ -16,7 +16,7 @@ from stoa.people.columns import RECORD_VALUES
 from stoa.people.dates import tenant_today
 from stoa.people.delta import Delta, compare, with_depth
 from stoa.people.fields import KEY_COLUMNS
-from stoa.people.joins import join_by_hash
+from stoa.people.joins import join_as_fits
 from stoa.people.resolving import resolve_new
 from stoa.people.rules import Refuse
 from stoa.people.rules_sql import ACTION, REASON, in_force
@@ -102,7 +102,7 @@ async def plan_report(
     frame: typed and hashed rows of the report (`sync.rowhash`), with `external_id` and `active`.
     """
     delta = await compare(tx, run.source_id, frame.rename({"active": "asserted_active"}), kept_ids)
-    await join_by_hash(tx, len(delta.gone) + delta.changed.height + delta.made.height)
+    await join_as_fits(tx, run.source_id, len(delta.gone) + delta.changed.height + delta.made.height)
     key = (tx.tenant_id, run.run_id, run.source_id, tx.now)
     today = await tenant_today(tx)
     refused: Sequence[tuple[str, Refuse]] = ()

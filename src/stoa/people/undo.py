@@ -10,7 +10,7 @@ from stoa.changes.model import Run, RunKind
 from stoa.db.transactions import TenantTx
 from stoa.people.columns import RECORD_COLUMNS
 from stoa.people.dates import tenant_today
-from stoa.people.joins import FEW_ROWS, join_by_hash
+from stoa.people.joins import FEW_ROWS, join_as_fits
 from stoa.people.rules_sql import in_force
 
 # $1 tenant, $2 the run that is undone, $3 the run that undoes it, $4 how far the first was applied, $5 the time,
@@ -119,6 +119,6 @@ FROM (SELECT * FROM inverse ORDER BY ord DESC) AS ordered"""
 async def plan_rollback(tx: TenantTx, run: Run, of_run: Run) -> None:
     """Writes the changes that undo `of_run` as the plan of `run`."""
     net = _NET if of_run.kind is RunKind.SCIM_WINDOW else _PLANNED_ONCE
-    await join_by_hash(tx, sum(of_run.counts.values()) or FEW_ROWS + 1)
+    await join_as_fits(tx, run.source_id, sum(of_run.counts.values()) or FEW_ROWS + 1)
     key = (tx.tenant_id, of_run.run_id, run.run_id, of_run.applied_through, tx.now)
     await tx.execute(_INVERT % {"net": net}, *key, await tenant_today(tx))
