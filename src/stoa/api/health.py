@@ -11,13 +11,15 @@ from starlette.routing import Route
 
 from stoa.db.database import Database
 from stoa.db.errors import UNAVAILABLE
+from stoa.db.migrations import missing
 from stoa.kernel.problems import Problem
 
 _READY_SECONDS = 3
 
 
 def health_routes(database: Database, *, version: str, metrics_token: str | None) -> list[Route]:
-    """`/healthz`: the process answers. `/readyz`: so does the database. `/metrics`: Prometheus figures, for this
+    """`/healthz`: the process answers. `/readyz`: so does the database, with a schema that is current. `/metrics`:
+    Prometheus figures, for this
     machine or the token's bearer.
     """
 
@@ -27,9 +29,11 @@ def health_routes(database: Database, *, version: str, metrics_token: str | None
     async def readyz(_: Request) -> Response:
         try:
             async with asyncio.timeout(_READY_SECONDS), database.platform() as tx:
-                await tx.fetchval("SELECT 1 FROM tenant_slug LIMIT 1")
+                lacking = await missing(tx.connection, before_serving=True)
         except (TimeoutError, Problem, *UNAVAILABLE) as error:
             return JSONResponse({"status": "not ready", "database": type(error).__name__}, status_code=503)
+        if lacking:
+            return JSONResponse({"status": "not ready", "migrations": lacking}, status_code=503)
         return JSONResponse({"status": "ready", "version": version})
 
     async def metrics(request: Request) -> Response:

@@ -69,6 +69,8 @@ def traced(app: ASGIApp) -> ASGIApp:
                 await app(scope, receive, send_with_id)
         except Exception:
             _log.exception("request_failed", room=room, trace_id=trace_id)
+            # Whoever answered already (with a 500, as a rule) has the server close what is unfinished; told again, the
+            # failure would be logged a second time without its trace id.
             if not started_answer:
                 raise
         finally:
