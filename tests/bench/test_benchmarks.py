@@ -28,9 +28,11 @@ def test_a_benchmark_runs_and_tells(name: str, tmp_path: Path) -> None:
     assert told.returncode == 0, told.stderr
     figures = json.loads(found.read_text())["figures"]
     assert len(figures) >= 2
+    assert figures[0]["ours"] > 0
     for figure in figures:
         assert figure["bench"] == name
-        assert figure["ours"] > 0
+        # A part that the demo tells in tenths of a second may take none of them at this size.
+        assert figure["ours"] >= 0
         assert figure["name"].split(",")[0].split(" ")[0] in told.stdout
 
 
