@@ -79,13 +79,34 @@ TENANTED: Final = {
     "schedule": Tenanted(seen=("tenant_id", "schedule_id", "next_at", "paused_reason")),
     "source": Tenanted("SIU"),
     "source_record": Tenanted(),
-    "tenant": Tenanted("SIU", seen=("tenant_id", "slug", "name", "time_zone", "sandbox", "clock_offset", "created_at")),
+    "tenant": Tenanted(
+        "SIU",
+        seen=(
+            *("tenant_id", "slug", "name", "time_zone", "sandbox", "clock_offset", "created_at"),
+            *("accent", "name_key"),
+        ),
+    ),
+    "tenant_status": Tenanted(
+        "SIU",
+        seen=(
+            *("tenant_id", "phases", "states", "worst", "late_from", "oldest_success_at", "open_alerts"),
+            *("critical_alerts", "people", "active_people", "people_at", "updated_at"),
+        ),
+    ),
 }
 
 # Tables of no tenant: few and small, and nothing in them that a tenant must not know. Role to letters.
 REFERENCE: Final = {
     "schema_migration": {"stoa_app": "S", "stoa_sync": "S", "stoa_platform": "S", "stoa_backup": "S"},
     "tenant_slug": {"stoa_platform": "S", "stoa_app": "I", "stoa_backup": "S"},
+}
+
+# Tables of no tenant that no tenant's work may reach: the accounts that span tenants. Role to letters.
+PLATFORM: Final = {
+    "operator": {"stoa_platform": "SIU", "stoa_backup": "S"},
+    "operator_grant": {"stoa_platform": "SID", "stoa_backup": "S"},
+    "operator_session": {"stoa_platform": "SIUD", "stoa_backup": "S"},
+    "sign_in_attempt": {"stoa_platform": "SIUD", "stoa_backup": "S"},
 }
 
 STAGING: Final = frozenset({"person_record", "person_gone"})
@@ -119,7 +140,7 @@ def table_grants() -> set[tuple[str, str, str]]:
     for table, expected in TENANTED.items():
         by_role = {"stoa_app": expected.verbs, "stoa_sync": expected.verbs, "stoa_backup": "S"}
         found |= {(f"public.{table}", role, VERBS[verb]) for role, verbs in by_role.items() for verb in verbs}
-    for table, by_role in REFERENCE.items():
+    for table, by_role in (*REFERENCE.items(), *PLATFORM.items()):
         found |= {(f"public.{table}", role, VERBS[verb]) for role, verbs in by_role.items() for verb in verbs}
     for table in STAGING:
         found |= {(f"stage.{table}", role, VERBS[verb]) for role, verbs in STAGING_GRANTS.items() for verb in verbs}

@@ -136,7 +136,9 @@ class PlatformTx(Tx):
 
 
 BeforeCommit = Callable[["TenantTx"], Awaitable[None]]
-_LAST: Final = "events"
+# The standing of the tenant is one row, which every writer locks: after all others, so that nobody waits in a ring. The
+# log's entry takes its number when all locks are held.
+_LAST: Final = ("status", "events")
 
 
 class TenantTx(Tx):
@@ -164,15 +166,15 @@ class TenantTx(Tx):
     def before_commit(self, name: str, hook: BeforeCommit) -> None:
         """Runs `hook` at the end of the transaction, once for each `name`; its failure undoes the whole.
 
-        A hook may ask for further hooks. The one named "events" comes last: it draws the number of the log's entry,
-        which must be drawn after all row locks are held.
+        A hook may ask for further hooks. The one named "status" comes after all others but "events", which comes
+        last: it draws the number of the log's entry, which must be drawn after all row locks are held.
         """
         self._before_commit[name] = hook
 
     async def finish(self) -> None:
         """Runs the hooks that close the transaction. Called by the database alone."""
         while waiting := self._before_commit:
-            name = next((name for name in waiting if name != _LAST), _LAST)
+            name = min(waiting, key=lambda name: _LAST.index(name) + 1 if name in _LAST else 0)
             await waiting.pop(name)(self)
 
     def _keep(self) -> Callable[[], None]:

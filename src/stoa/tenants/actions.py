@@ -17,6 +17,7 @@ from stoa.kernel.problems import Conflict, NotFound
 from stoa.tenants import queries, rules
 from stoa.tenants.model import Connection, NewConnection, NewTenant, Source, SourceKind, Tenant
 from stoa.tenants.sealing import Sealer, SecretUnreadable
+from stoa.tenants.status import make_status, note_connections, note_expected
 
 _known_zones = cache(available_timezones)
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -45,10 +46,13 @@ async def create_tenant(database: Database, new: NewTenant, origin: Origin = SYS
         ):
             raise SlugTaken(f"The slug {new.slug!r} is taken by another tenant.", hint="Choose another one.")
         await tx.execute(
-            """INSERT INTO tenant (tenant_id, slug, name, time_zone, sandbox, owner_name, owner_email, created_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)""",
-            *(tenant_id, new.slug, new.name, new.time_zone, new.sandbox, new.owner_name, new.owner_email, tx.now),
+            """INSERT INTO tenant
+                 (tenant_id, slug, name, name_key, time_zone, sandbox, owner_name, owner_email, created_at)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
+            *(tenant_id, new.slug, new.name, fold(new.name), new.time_zone, new.sandbox),
+            *(new.owner_name, new.owner_email, tx.now),
         )
+        await make_status(tx)
         await tx.execute("INSERT INTO event_head (tenant_id) VALUES ($1)", tenant_id)
         body = {"slug": new.slug, "time_zone": new.time_zone, "sandbox": new.sandbox}
         emit(tx, Event("tenant.created", f"tenant:{tenant_id}", body))
@@ -105,6 +109,7 @@ async def create_connection(tx: TenantTx, sealer: Sealer, new: NewConnection) ->
         raise NotFound("There is no such source.")
     body = {"source_id": str(new.source_id), "connector": new.connector, "name": new.name}
     emit(tx, Event("connection.created", f"connection:{connection_id}", body))
+    note_connections(tx)
     return await _connection(tx, connection_id)
 
 
@@ -122,6 +127,7 @@ async def pause_connection(tx: TenantTx, connection_id: ConnectionId, reason: st
     connection = await _connection(tx, connection_id)
     if changed:
         emit(tx, Event("connection.paused", f"connection:{connection_id}", {"reason": reason}))
+        note_connections(tx)
     return connection
 
 
@@ -139,6 +145,8 @@ async def resume_connection(tx: TenantTx, connection_id: ConnectionId) -> Connec
     connection = await _connection(tx, connection_id)
     if changed:
         emit(tx, Event("connection.resumed", f"connection:{connection_id}", {}))
+        # What was due in the meantime is not missed; what comes next is waited for from now on.
+        await note_expected(tx, connection_id)
     return connection
 
 

@@ -3,12 +3,28 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any, Final, Literal
 
 from stoa.kernel.ids import ConnectionId, SourceId, TenantId
 
 SourceKind = Literal["console", "idp", "hris", "import"]
 ConnectionState = Literal["active", "paused"]
+
+
+class Phase(StrEnum):
+    """The six phases of a tenant, in the order in which they go live."""
+
+    IDENTITY = "identity"
+    HRIS = "hris"
+    CRM = "crm"
+    CONTENT = "content"
+    ANALYTICS = "analytics"
+    PAYMENTS = "payments"
+
+
+# Which phase a source belongs to, by its kind; the console and an import belong to none.
+PHASE_OF_KIND: Final[Mapping[str, Phase]] = {"idp": Phase.IDENTITY, "hris": Phase.HRIS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +38,7 @@ class Tenant:
         clock_offset: what is added to the server's clock. Zero unless sandbox.
         owner_name, owner_email: who gets the alerts that have no owner of their own.
         created_at: aware, UTC.
+        accent: the accent colour of its pages as `#rrggbb`; None is Stoa's own.
     """
 
     tenant_id: TenantId
@@ -33,6 +50,7 @@ class Tenant:
     owner_name: str | None
     owner_email: str | None
     created_at: datetime
+    accent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +64,7 @@ class TenantListing:
     sandbox: bool
     clock_offset: timedelta
     created_at: datetime
+    accent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +78,17 @@ class NewTenant:
     owner_name: str | None = None
     owner_email: str | None = None
     domains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TenantChange:
+    """What an admin may change of a tenant. Checked by `rules.checked_change`. None of owner and accent is none."""
+
+    name: str
+    time_zone: str
+    owner_name: str | None
+    owner_email: str | None
+    accent: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +120,14 @@ class NewConnection:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A configured connector. Its secrets are read by `actions.open_secret` alone."""
+    """A configured connector. Its secrets are read by `actions.open_secret` alone.
+
+    Attributes:
+        contact_at: when the other side was last read, or last spoke.
+        success_at: when what it said was last applied.
+        expected_by: when the next success is due at the latest; None while nothing is scheduled.
+        failing: the code of the last error, until something goes well again.
+    """
 
     connection_id: ConnectionId
     source_id: SourceId
@@ -102,3 +139,7 @@ class Connection:
     paused_reason: str | None
     mapping_version: int
     created_at: datetime
+    contact_at: datetime | None = None
+    success_at: datetime | None = None
+    expected_by: datetime | None = None
+    failing: str | None = None

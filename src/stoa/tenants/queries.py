@@ -10,7 +10,7 @@ _SOURCES = "SELECT source_id, kind, name, created_at FROM source WHERE tenant_id
 # The blob itself is read only to open it.
 _CONNECTIONS = """
 SELECT connection_id, source_id, connector, name, config, sealed_secret IS NOT NULL AS has_secret, state, paused_reason,
-  mapping_version, created_at
+  mapping_version, created_at, contact_at, success_at, expected_by, failing
 FROM connection WHERE tenant_id = $1"""
 
 
@@ -22,20 +22,10 @@ async def tenant_id_of_slug(tx: PlatformTx, slug: str) -> TenantId | None:
 async def list_tenants(tx: PlatformTx) -> list[TenantListing]:
     """All tenants, by slug."""
     rows = await tx.fetch(
-        "SELECT tenant_id, slug, name, time_zone, sandbox, clock_offset, created_at FROM tenant ORDER BY slug"
+        """SELECT tenant_id, slug, name, time_zone, sandbox, clock_offset, created_at, accent FROM tenant
+           ORDER BY slug"""
     )
-    return [
-        TenantListing(
-            tenant_id=row["tenant_id"],
-            slug=row["slug"],
-            name=row["name"],
-            time_zone=row["time_zone"],
-            sandbox=row["sandbox"],
-            clock_offset=row["clock_offset"],
-            created_at=row["created_at"],
-        )
-        for row in rows
-    ]
+    return [TenantListing(**dict(row)) for row in rows]
 
 
 async def tenant(tx: TenantTx) -> Tenant:
@@ -45,23 +35,13 @@ async def tenant(tx: TenantTx) -> Tenant:
         NotFound: there is none with that id.
     """
     row = await tx.fetchrow(
-        """SELECT slug, name, time_zone, sandbox, clock_offset, owner_name, owner_email, created_at
+        """SELECT slug, name, time_zone, sandbox, clock_offset, owner_name, owner_email, created_at, accent
            FROM tenant WHERE tenant_id = $1""",
         tx.tenant_id,
     )
     if row is None:
         raise NotFound("There is no such tenant.")
-    return Tenant(
-        tenant_id=tx.tenant_id,
-        slug=row["slug"],
-        name=row["name"],
-        time_zone=row["time_zone"],
-        sandbox=row["sandbox"],
-        clock_offset=row["clock_offset"],
-        owner_name=row["owner_name"],
-        owner_email=row["owner_email"],
-        created_at=row["created_at"],
-    )
+    return Tenant(tx.tenant_id, **dict(row))
 
 
 async def sources(tx: TenantTx) -> list[Source]:
@@ -105,15 +85,4 @@ def _source(row: Row) -> Source:
 
 
 def _connection(row: Row) -> Connection:
-    return Connection(
-        connection_id=row["connection_id"],
-        source_id=row["source_id"],
-        connector=row["connector"],
-        name=row["name"],
-        config=row["config"],
-        has_secret=row["has_secret"],
-        state=row["state"],
-        paused_reason=row["paused_reason"],
-        mapping_version=row["mapping_version"],
-        created_at=row["created_at"],
-    )
+    return Connection(**dict(row))
