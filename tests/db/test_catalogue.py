@@ -8,7 +8,7 @@ import asyncpg
 import stoa
 from stoa.db.roles import LOGINS, OWNER
 from tests.db import expected
-from tests.db.expected import REFERENCE, STAGING, TENANTED, Policy
+from tests.db.expected import PLATFORM, REFERENCE, STAGING, TENANTED, Policy
 
 OURS = "c.relnamespace IN ('public'::regnamespace, 'stage'::regnamespace)"
 TABLES = f"SELECT c.oid, c.relname AS name, c.relnamespace::regnamespace::text AS space FROM pg_class c WHERE {OURS}"
@@ -26,8 +26,8 @@ async def _columns(root: asyncpg.Connection, table: str) -> list[str]:
     return [row["attname"] for row in rows]
 
 
-async def test_every_table_is_a_tenants_or_a_known_reference_table(root: asyncpg.Connection) -> None:
-    assert await _tables(root, "public") == {*TENANTED, *REFERENCE}
+async def test_every_table_is_a_tenants_or_a_known_one_of_no_tenant(root: asyncpg.Connection) -> None:
+    assert await _tables(root, "public") == {*TENANTED, *REFERENCE, *PLATFORM}
     assert await _tables(root, "stage") == STAGING
 
 

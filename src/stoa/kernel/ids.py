@@ -10,6 +10,7 @@ SourceId = NewType("SourceId", UUID)
 ConnectionId = NewType("ConnectionId", UUID)
 CredentialId = NewType("CredentialId", UUID)
 RunId = NewType("RunId", UUID)
+OperatorId = NewType("OperatorId", UUID)
 PersonId = NewType("PersonId", UUID)
 # The SCIM id of one source's record of a person. It equals the person's id when made, and never changes afterwards.
 ResourceId = NewType("ResourceId", UUID)
