@@ -21,6 +21,7 @@ from stoa.jobs.run import Handler
 from stoa.kernel.problems import Misconfigured
 from stoa.outbound.http import HttpClient
 from stoa.outbound.mail import FileMailbox, MailSender, SmtpSender, SmtpServer
+from stoa.people.counting import recount_all
 from stoa.people.target import People
 from stoa.settings import Settings
 from stoa.sync.connectors import discover
@@ -29,6 +30,7 @@ from stoa.sync.opening import Opener
 from stoa.sync.planning import Planner
 from stoa.tenants.clock import clock_offset_reader
 from stoa.tenants.sealing import Sealer
+from stoa.tenants.status import RECOUNT_JOB
 
 VERSION = version("stoa")
 # Connectors are found by scanning these packages, and by the entry point group `stoa.connectors`.
@@ -62,7 +64,11 @@ class Platform:
     def handlers(self) -> Mapping[str, Handler]:
         """Every kind of job that a worker does."""
         sink = FileMailbox(self.settings.mailbox_path, sender=self.settings.mail_sender)
-        return {**self.source_worker.handlers(), MAIL_JOB: mail_job(_sender(self.settings, sink), sink)}
+        return {
+            **self.source_worker.handlers(),
+            MAIL_JOB: mail_job(_sender(self.settings, sink), sink),
+            RECOUNT_JOB: recount_all,
+        }
 
 
 @asynccontextmanager

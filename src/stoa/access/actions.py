@@ -6,6 +6,7 @@ from datetime import datetime
 
 from stoa.access import rules
 from stoa.access.model import Issued
+from stoa.access.standing import note_credentials
 from stoa.db.transactions import TenantTx
 from stoa.events.actions import emit
 from stoa.events.model import Event
@@ -45,6 +46,7 @@ async def issue_token(
     if not made:
         raise NotFound("There is no such source.")
     emit(tx, Event("credential.issued", f"credential:{credential_id}", {"name": name, "scopes": wanted}))
+    note_credentials(tx)
     return Issued(token, credential_id)
 
 
@@ -61,6 +63,7 @@ async def revoke(tx: TenantTx, credential_id: CredentialId) -> None:
     )
     if revoked:
         emit(tx, Event("credential.revoked", f"credential:{credential_id}", {}))
+        note_credentials(tx)
         return
     known = await tx.fetchval(
         "SELECT true FROM credential WHERE tenant_id = $1 AND credential_id = $2", tx.tenant_id, credential_id

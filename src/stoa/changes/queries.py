@@ -9,6 +9,7 @@ from uuid import UUID
 
 from stoa.changes.model import Action, Change, NewRun, NoSuchRun, Run, RunKind, RunState, WrongState
 from stoa.changes.rules import sources_of
+from stoa.changes.standing import note_transition
 from stoa.db.transactions import Row, TenantTx
 from stoa.kernel.ids import ConnectionId, RunId, SourceId, new_id
 
@@ -100,7 +101,9 @@ async def enter(tx: TenantTx, run: Run, state: RunState, **columns: object) -> R
             f"The run {run.run_id} is {now.state} and cannot become {state}.",
             hint="Look at it again: somebody else may have acted on it.",
         )
-    return _run(row)
+    after = _run(row)
+    await note_transition(tx, run, after)
+    return after
 
 
 async def set_progress(tx: TenantTx, run_id: RunId, through: int) -> None:

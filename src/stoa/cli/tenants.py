@@ -12,10 +12,10 @@ from stoa.access.actions import issue_token, revoke
 from stoa.access.queries import credentials
 from stoa.cli.common import OPERATOR, Options, session, show, show_list
 from stoa.db.transactions import TenantTx
-from stoa.jobs.schedules import resume_schedule
 from stoa.kernel.ids import CredentialId
 from stoa.kernel.problems import BadInput, NotFound
-from stoa.sync.actions import SYNC_JOB, connect, schedule
+from stoa.sync.actions import connect, schedule
+from stoa.sync.actions import resume as resume_syncs
 from stoa.tenants import actions, queries
 from stoa.tenants.model import Connection, NewTenant
 
@@ -272,7 +272,7 @@ async def schedule_connection(
         found = await find_connection(tx, connection)
         if cron is not None:
             await schedule(tx, found, cron)
-        if resume and not await resume_schedule(tx, SYNC_JOB, str(found.connection_id)):
+        if resume and not await resume_syncs(tx, found):
             raise BadInput("The connection has no paused schedule.")
     show(options, {"connection": found.name, "cron": cron, "resumed": resume})
 

@@ -6,12 +6,13 @@ from typing import Any, cast
 from stoa.changes.actions import queue_run
 from stoa.changes.model import NewRun, Run, RunKind
 from stoa.db.transactions import TenantTx
-from stoa.jobs.schedules import put_schedule
+from stoa.jobs.schedules import put_schedule, resume_schedule
 from stoa.kernel.problems import Conflict
 from stoa.sync.opening import Opener
 from stoa.tenants import queries
 from stoa.tenants.actions import create_connection, ensure_source
 from stoa.tenants.model import Connection, NewConnection, SourceKind
+from stoa.tenants.status import note_expected
 
 # Jobs of schedules: the daily run of a connection (key: its id), and the dates that come by themselves (key: the
 # source's id).
@@ -46,6 +47,14 @@ async def schedule(tx: TenantTx, connection: Connection, cron: str) -> None:
     zone = (await queries.tenant(tx)).time_zone
     key = str(connection.connection_id)
     await put_schedule(tx, SYNC_JOB, key, cron, zone, {"connection_id": key})
+    await note_expected(tx, connection.connection_id)
+
+
+async def resume(tx: TenantTx, connection: Connection) -> bool:
+    """Goes on with a schedule that a rollback or a person paused. False: the connection has none."""
+    resumed = await resume_schedule(tx, SYNC_JOB, str(connection.connection_id))
+    await note_expected(tx, connection.connection_id)
+    return resumed
 
 
 async def request_sync(tx: TenantTx, connection: Connection, target: str, *, plan_only: bool = False) -> Run:

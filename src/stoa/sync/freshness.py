@@ -10,6 +10,7 @@ from stoa.changes.model import Run
 from stoa.db.transactions import TenantTx
 from stoa.kernel.ids import ConnectionId
 from stoa.sync.model import ColumnProfile, Profile
+from stoa.tenants.status import note_expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,8 @@ async def note_success(tx: TenantTx, run: Run) -> None:
         tx.tenant_id, run.connection_id, tx.now, run.run_id, run.input_digest, run.mapping_version,
         run.authority_version,        run.figures.get("profile"),
     )  # fmt: skip
+    assert run.connection_id is not None
+    await note_expected(tx, run.connection_id)
 
 
 async def forget_input(tx: TenantTx, connection_id: ConnectionId) -> None:

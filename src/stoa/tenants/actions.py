@@ -62,6 +62,14 @@ async def create_tenant(database: Database, new: NewTenant, origin: Origin = SYS
         return await queries.tenant(tx)
 
 
+async def renew_name_key(tx: TenantTx) -> None:
+    """Writes the tenant's name as it is searched by, where that is not what `fold` makes of it."""
+    name = (await queries.tenant(tx)).name
+    await tx.execute(
+        "UPDATE tenant SET name_key = $2 WHERE tenant_id = $1 AND name_key <> $2", tx.tenant_id, fold(name)
+    )
+
+
 async def ensure_source(tx: TenantTx, kind: SourceKind, name: str) -> Source:
     """The source of that name (compared without regard to case), made if there was none.
 

@@ -232,16 +232,17 @@ async def _count_connections(tx: TenantTx) -> None:
         )  # fmt: skip
 
 
-async def ask_recount(tx: TenantTx, *, until: datetime | None = None) -> None:
-    """Asks for RECOUNT_JOB: at once, or, for changes that go on until `until`, once they have come to rest.
+async def ask_recount(tx: TenantTx, *, lasting: timedelta | None = None) -> None:
+    """Asks for RECOUNT_JOB: at once, or, for changes that go on for `lasting`, once they have come to rest.
 
     Counting a hundred thousand people takes too long for every request, and a counter in the row would have a tenant's
     requests wait for each other. So requests ask at most once a minute (`note_contact`), each for the minute that
     follows.
     """
-    if until is None:
+    if lasting is None:
         await enqueue(tx, RECOUNT_JOB, "now")
     else:
+        until = tx.now + lasting
         await enqueue(tx, RECOUNT_JOB, "requests", {"until": until.isoformat()}, due_at=until + _REST)
 
 

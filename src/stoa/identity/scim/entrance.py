@@ -10,12 +10,14 @@ from time import monotonic
 from typing import Final
 
 from stoa.access.model import Credential
-from stoa.access.queries import credential_by_token, tenant_of_token
+from stoa.access.queries import USE_NOTED_EVERY, credential_by_token, tenant_of_token
 from stoa.db.database import Database
 from stoa.db.transactions import Origin, TenantTx
 from stoa.identity.scim.errors import ScimError, not_found, unauthorised
 from stoa.kernel.ids import SourceId, TenantId
+from stoa.tenants.model import Phase
 from stoa.tenants.queries import tenant_id_of_slug
+from stoa.tenants.status import ask_recount, note_contact
 
 SCOPE: Final = "scim"
 SLUG_SECONDS: Final = 30.0
@@ -76,6 +78,9 @@ async def sender(tx: TenantTx, token: str, request_id: str | None) -> tuple[Cred
     if not credential.permits(SCOPE) or credential.source_id is None:
         raise ScimError(HTTPStatus.FORBIDDEN, f"This token is not for SCIM: it lacks the scope {SCOPE} or a source.")
     tx.origin = Origin(actor=f"scim:{credential.credential_id}", via="scim", request_id=request_id)
+    if credential.last_used_at is None or credential.last_used_at <= tx.now - USE_NOTED_EVERY:
+        await note_contact(tx, Phase.IDENTITY)
+        await ask_recount(tx, lasting=USE_NOTED_EVERY)
     return credential, credential.source_id
 
 
