@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from stoa.alerts.actions import MAIL_JOB, raise_alert
-from stoa.alerts.jobs import mail_job
+from stoa.access.actions import EXPIRY_JOB
+from stoa.access.queries import credential
+from stoa.alerts.actions import OWN_JOBS, raise_alert
+from stoa.alerts.expiry import Expiring, expiry_job
+from stoa.alerts.jobs import alert_jobs, watch_dead_job
 from stoa.db.database import Database, open_database
 from stoa.db.keyring import KeyRing
 from stoa.db.roles import dsn_for
 from stoa.db.transactions import TenantTx
 from stoa.jobs.model import DeadJob
 from stoa.jobs.run import Handler
+from stoa.kernel.ids import CredentialId, parse_id
 from stoa.kernel.problems import Misconfigured
 from stoa.outbound.http import HttpClient
 from stoa.outbound.mail import FileMailbox, MailSender, SmtpSender, SmtpServer
@@ -66,7 +70,8 @@ class Platform:
         sink = FileMailbox(self.settings.mailbox_path, sender=self.settings.mail_sender)
         return {
             **self.source_worker.handlers(),
-            MAIL_JOB: mail_job(_sender(self.settings, sink), sink),
+            **alert_jobs(_sender(self.settings, sink), sink, base_url=_console_url(self.settings)),
+            EXPIRY_JOB: expiry_job(expiring_credential),
             RECOUNT_JOB: recount_all,
         }
 
@@ -88,14 +93,43 @@ async def platform(settings: Settings, store: Store) -> AsyncGenerator[Platform]
 
 
 async def tell_of_dead_job(tx: TenantTx, dead: DeadJob) -> None:
-    """Raises an alert about a job that is not tried any more; not about mail, which would only ask for more mail."""
-    if dead.kind == MAIL_JOB:
+    """Raises an alert about a job that is not tried any more; not about mail and the like, which would only ask for
+    more of it. It is resolved once the job was done after all.
+    """
+    if dead.kind in OWN_JOBS:
         return
-    await raise_alert(
+    alert = await raise_alert(
         tx, "job_dead", f"{dead.kind}:{dead.key}", "critical", f"The job {dead.kind} gave up",
         f"It failed {dead.attempts} times; the last error was: {dead.error}",
         "Mend the cause, then start what it did once more; for a sync: `stoa sync run`.",
     )  # fmt: skip
+    await watch_dead_job(tx, alert.alert_id, dead.kind, dead.key)
+
+
+async def expiring_credential(tx: TenantTx, key: str) -> Expiring | None:
+    """A token as `alerts.expiry` looks at it."""
+    credential_id = parse_id(key)
+    found = None if credential_id is None else await credential(tx, CredentialId(credential_id))
+    if found is None:
+        return None
+    scopes = ", ".join(sorted(found.scopes))
+    return Expiring(
+        name=f"the token “{found.name}”",
+        what_ends=f"Requests with it (it begins with {found.prefix}; scope: {scopes}) are refused.",
+        remedy=(
+            "The operator of the server makes a new token (`stoa token create`); the admin of the other system puts it "
+            "in place of the old one; then the old one is revoked (`stoa token revoke`), which resolves this alert."
+        ),
+        created_at=found.created_at,
+        expires_at=found.expires_at,
+        ended=found.revoked_at is not None,
+    )
+
+
+def _console_url(settings: Settings) -> str | None:
+    if settings.base_url is not None:
+        return settings.base_url.rstrip("/")
+    return f"http://{settings.host}:{settings.port}" if settings.port else None
 
 
 def _sender(settings: Settings, mailbox: FileMailbox) -> MailSender:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from stoa.alerts import actions, queries
+from stoa.alerts import actions, handling, queries
 from stoa.alerts.jobs import mail_job
 from stoa.alerts.model import Alert, AlertId, Severity
 from stoa.db.database import Database
@@ -105,12 +105,12 @@ async def test_an_acknowledged_alert_counts_on_and_stays_acknowledged(database: 
     async with database.tenant(tenant_id) as tx:
         alert = await raised(tx)
         for _ in range(2):
-            assert (await actions.acknowledge(tx, alert.alert_id)).state == "acknowledged"
+            assert (await handling.acknowledge(tx, alert.alert_id)).state == "acknowledged"
         again = await raised(tx)
         assert (again.alert_id, again.state, again.occurrences) == (alert.alert_id, "acknowledged", 2)
         await actions.resolve_alerts(tx, "sync.held", "c1")
         with pytest.raises(Conflict):
-            await actions.acknowledge(tx, alert.alert_id)
+            await handling.acknowledge(tx, alert.alert_id)
     assert await told(database, tenant_id) == ["alert.opened", "alert.acknowledged", "alert.resolved"]
 
 
@@ -123,7 +123,7 @@ async def test_another_tenants_alert_is_not_found(database: Database, make_tenan
         assert await actions.resolve_alerts(tx, "sync.held", "c1") == 0
         for alert_id in (alert.alert_id, AlertId(uuid4())):
             with pytest.raises(NotFound):
-                await actions.acknowledge(tx, alert_id)
+                await handling.acknowledge(tx, alert_id)
 
 
 async def test_the_owner_is_the_tenants_unless_named(database: Database, make_tenant: MakeTenant) -> None:

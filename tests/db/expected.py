@@ -53,6 +53,7 @@ class Tenanted:
 
 TENANTED: Final = {
     "alert": Tenanted("SIU"),
+    "alert_note": Tenanted("SI"),
     "authority": Tenanted("SI"),
     "authority_version": Tenanted("SI"),
     "change": Tenanted(),

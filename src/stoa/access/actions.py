@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 from stoa.access import rules
 from stoa.access.model import Issued
@@ -10,9 +11,12 @@ from stoa.access.standing import note_credentials
 from stoa.db.transactions import TenantTx
 from stoa.events.actions import emit
 from stoa.events.model import Event
+from stoa.jobs.actions import enqueue
 from stoa.kernel.ids import CredentialId, SourceId, new_id
 from stoa.kernel.problems import BadInput, NotFound
 
+# Looks whether a credential is about to expire, and tells its owner. Key: the credential's id.
+EXPIRY_JOB: Final = "access.expiry"
 _SECRET_BYTES = 32
 
 
@@ -46,6 +50,8 @@ async def issue_token(
     if not made:
         raise NotFound("There is no such source.")
     emit(tx, Event("credential.issued", f"credential:{credential_id}", {"name": name, "scopes": wanted}))
+    if expires_at is not None:
+        await enqueue(tx, EXPIRY_JOB, str(credential_id))
     note_credentials(tx)
     return Issued(token, credential_id)
 
@@ -63,6 +69,8 @@ async def revoke(tx: TenantTx, credential_id: CredentialId) -> None:
     )
     if revoked:
         emit(tx, Event("credential.revoked", f"credential:{credential_id}", {}))
+        # Nobody needs to be told any more that it expires.
+        await enqueue(tx, EXPIRY_JOB, str(credential_id))
         note_credentials(tx)
         return
     known = await tx.fetchval(

@@ -6,7 +6,7 @@ from typing import Final
 from stoa.access.model import Credential
 from stoa.access.rules import token_hash
 from stoa.db.transactions import PlatformTx, Row, TenantTx
-from stoa.kernel.ids import TenantId
+from stoa.kernel.ids import CredentialId, TenantId
 
 USE_NOTED_EVERY: Final = timedelta(minutes=1)
 
@@ -35,6 +35,20 @@ async def tenant_of_token(tx: PlatformTx, token: str) -> TenantId | None:
     if digest is None:
         return None
     return await tx.fetchval("SELECT tenant_id FROM credential WHERE token_hash = $1", digest)
+
+
+async def credential_of_token(tx: TenantTx, token: str) -> Credential | None:
+    """The credential of this token if it is the tenant's, a revoked or expired one too: to say what was shown, never to
+    let somebody in.
+    """
+    row = await tx.fetchrow(_CREDENTIALS + " AND token_hash = $2", tx.tenant_id, token_hash(token))
+    return None if row is None else _credential(row)
+
+
+async def credential(tx: TenantTx, credential_id: CredentialId) -> Credential | None:
+    """One credential, a revoked or expired one too, or None."""
+    row = await tx.fetchrow(_CREDENTIALS + " AND credential_id = $2", tx.tenant_id, credential_id)
+    return None if row is None else _credential(row)
 
 
 async def credential_by_token(tx: TenantTx, token: str) -> Credential | None:

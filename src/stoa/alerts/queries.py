@@ -5,15 +5,15 @@ from typing import Final
 from stoa.alerts.model import Alert, AlertId
 from stoa.db.transactions import Row, TenantTx
 
-_ALERTS: Final = """
-SELECT alert_id, kind, key, severity, title, detail, hint, owner_email, state, occurrences, first_at, last_at,
-  mailed_at, resolved_at, run_id
-FROM alert WHERE tenant_id = $1"""
+COLUMNS: Final = """alert_id, kind, key, severity, title, detail, hint, owner_email, state, occurrences, first_at,
+  last_at, mailed_at, resolved_at, run_id, acknowledged_at, acknowledged_by, muted_until, muted_reason, mails"""
+_ALERTS: Final = f"SELECT {COLUMNS} FROM alert WHERE tenant_id = $1"  # noqa: S608 - columns are code
 
 
-async def alert(tx: TenantTx, alert_id: AlertId) -> Alert | None:
-    """One alert, or None."""
-    row = await tx.fetchrow(_ALERTS + " AND alert_id = $2", tx.tenant_id, alert_id)
+async def alert(tx: TenantTx, alert_id: AlertId, *, lock: bool = False) -> Alert | None:
+    """One alert, or None. lock: nobody else changes it until the transaction ends."""
+    sql = _ALERTS + " AND alert_id = $2" + (" FOR UPDATE" if lock else "")
+    row = await tx.fetchrow(sql, tx.tenant_id, alert_id)
     return None if row is None else alert_of(row)
 
 
@@ -24,7 +24,7 @@ async def current_alert(tx: TenantTx, kind: str, key: str) -> Alert | None:
 
 
 async def current_alerts(tx: TenantTx) -> list[Alert]:
-    """All alerts that are not resolved, the latest first."""
+    """All alerts that are not resolved, the muted ones too, the latest first."""
     rows = await tx.fetch(_ALERTS + " AND state <> 'resolved' ORDER BY last_at DESC, alert_id DESC", tx.tenant_id)
     return [alert_of(row) for row in rows]
 
@@ -53,4 +53,9 @@ def alert_of(row: Row) -> Alert:
         mailed_at=row["mailed_at"],
         resolved_at=row["resolved_at"],
         run_id=row["run_id"],
+        acknowledged_at=row["acknowledged_at"],
+        acknowledged_by=row["acknowledged_by"],
+        muted_until=row["muted_until"],
+        muted_reason=row["muted_reason"],
+        mails=row["mails"],
     )

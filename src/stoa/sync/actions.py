@@ -8,6 +8,7 @@ from stoa.changes.model import NewRun, Run, RunKind
 from stoa.db.transactions import TenantTx
 from stoa.jobs.schedules import put_schedule, resume_schedule
 from stoa.kernel.problems import Conflict
+from stoa.sync.missed import watch
 from stoa.sync.opening import Opener
 from stoa.tenants import queries
 from stoa.tenants.actions import create_connection, ensure_source
@@ -48,12 +49,14 @@ async def schedule(tx: TenantTx, connection: Connection, cron: str) -> None:
     key = str(connection.connection_id)
     await put_schedule(tx, SYNC_JOB, key, cron, zone, {"connection_id": key})
     await note_expected(tx, connection.connection_id)
+    await watch(tx, connection.connection_id)
 
 
 async def resume(tx: TenantTx, connection: Connection) -> bool:
     """Goes on with a schedule that a rollback or a person paused. False: the connection has none."""
     resumed = await resume_schedule(tx, SYNC_JOB, str(connection.connection_id))
     await note_expected(tx, connection.connection_id)
+    await watch(tx, connection.connection_id)
     return resumed
 
 

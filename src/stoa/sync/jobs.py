@@ -20,6 +20,7 @@ from stoa.kernel.ids import ConnectionId, SourceId
 from stoa.kernel.problems import Problem
 from stoa.sync import freshness
 from stoa.sync.actions import DUE_JOB, SYNC_JOB, request_sync
+from stoa.sync.missed import MISSED_JOB, look_whether_missed, note_came, watch
 from stoa.sync.planning import Planner
 from stoa.tenants import queries as tenants
 from stoa.tenants.status import ask_recount, note_expected
@@ -48,7 +49,12 @@ class SourceWorker:
 
     def handlers(self) -> dict[str, Handler]:
         """The job kinds of this room."""
-        return {SOURCE_JOB: self.work_off, SYNC_JOB: self.start_sync, DUE_JOB: self.start_due}
+        return {
+            SOURCE_JOB: self.work_off,
+            SYNC_JOB: self.start_sync,
+            DUE_JOB: self.start_due,
+            MISSED_JOB: look_whether_missed,
+        }
 
     async def start_sync(self, job: JobRun) -> None:
         """The clock asks for a connection's run."""
@@ -57,6 +63,7 @@ class SourceWorker:
             connection = await tenants.connection(tx, ConnectionId(UUID(job.key)))
             if connection is not None and connection.state == "active":
                 await request_sync(tx, connection, self.planner.target.name)
+                await watch(tx, connection.connection_id)
 
     async def start_due(self, job: JobRun) -> None:
         """A new day has begun for a source."""
@@ -128,6 +135,8 @@ async def _finish(tx: TenantTx, run: Run) -> None:
         await freshness.note_success(tx, run)
         await resolve_alerts(tx, FAILED_ALERT, str(run.source_id))
         await resolve_alerts(tx, HELD_ALERT, str(run.source_id))
+        if connection_id is not None:
+            await note_came(tx, connection_id)
     elif run.kind is RunKind.ROLLBACK and connection_id is not None:
         await freshness.forget_input(tx, connection_id)
         # Else the next scheduled run would bring back what was just undone.
