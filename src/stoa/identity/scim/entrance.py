@@ -14,6 +14,7 @@ from stoa.access.queries import USE_NOTED_EVERY, credential_by_token, tenant_of_
 from stoa.db.database import Database
 from stoa.db.transactions import Origin, TenantTx
 from stoa.identity.scim.errors import ScimError, not_found, unauthorised
+from stoa.identity.scim.failures import Failures
 from stoa.kernel.ids import SourceId, TenantId
 from stoa.tenants.model import Phase
 from stoa.tenants.queries import tenant_id_of_slug
@@ -84,12 +85,16 @@ async def sender(tx: TenantTx, token: str, request_id: str | None) -> tuple[Cred
     return credential, credential.source_id
 
 
-async def refusal(database: Database, tenant_id: TenantId, token: str) -> ScimError:
-    """Why a token did not open the tenant: 404 if it opens another one, else 401."""
-    async with database.platform() as tx:
+async def refusal(failures: Failures, tenant_id: TenantId, token: str, trace_id: str | None) -> ScimError:
+    """Why a token did not open the tenant: 404 if it opens another one, else 401, of which an alert tells if the token
+    once was good here.
+    """
+    async with failures.database.platform() as tx:
         owner = await tenant_of_token(tx, token)
     if owner is not None and owner != tenant_id:
         return not_found("There is no SCIM service at this address for this token.")
+    if owner is not None:
+        await failures.token_refused(tenant_id, token, trace_id)
     return unauthorised(
         "The token is unknown, expired or revoked. Make a new one and put it into the connection.", invalid=True
     )

@@ -13,6 +13,7 @@ from stoa.access.model import Credential
 from stoa.db.transactions import TenantTx
 from stoa.identity.scim.errors import ScimError, ScimType, error_body, invalid_syntax, invalid_value
 from stoa.kernel.ids import SourceId
+from stoa.people.model import Refused
 
 MEDIA_TYPE: Final = "application/scim+json"
 MAX_BODY: Final = 1_048_576
@@ -57,11 +58,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, headers and JSON of a response. Without a body nothing but the status is sent."""
+    """Status, headers and JSON of a response. Without a body nothing but the status is sent. refused: who was not let
+    in, of which an alert tells.
+    """
 
     status: int
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = field(default=())
+    refused: Refused | None = None
 
 
 def json_answer(status: int, content: object, headers: tuple[tuple[str, str], ...] = ()) -> Answer:

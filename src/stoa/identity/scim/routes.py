@@ -19,6 +19,7 @@ from stoa.identity.scim import discovery, users
 from stoa.identity.scim.dialects import entra
 from stoa.identity.scim.entrance import Slugs, bearer_token, refusal, sender
 from stoa.identity.scim.errors import ScimError, ScimType, bad, error_body, not_found
+from stoa.identity.scim.failures import Failures
 from stoa.identity.scim.http import (
     Answer,
     Call,
@@ -29,7 +30,7 @@ from stoa.identity.scim.http import (
     read_body,
     send_answer,
 )
-from stoa.kernel.ids import TenantId
+from stoa.kernel.ids import SourceId, TenantId
 
 Handler = Callable[[Call], Awaitable[Answer]]
 _ATTEMPTS: Final = 4
@@ -66,7 +67,7 @@ def scim_routes(database: Database, *, base_url: str) -> list[Route]:
 
     base_url: scheme, host and port under which clients reach this server, for the locations in answers.
     """
-    service = _Service(database, base_url.rstrip("/"), Slugs(database))
+    service = _Service(database, base_url.rstrip("/"), Slugs(database), Failures(database))
     root = "/t/{slug}/scim/v2"
     routes = [Route(f"{root}/{path}", _Endpoint(service), name=f"scim:{path}") for path in ENDPOINTS]
     # Whatever else stands below the address, or was joined to it in an odd way, is answered in SCIM's form too.
@@ -78,6 +79,7 @@ class _Service:
     database: Database
     base_url: str
     slugs: Slugs
+    failures: Failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ async def _answer(service: _Service, scope: Scope, receive: Receive, trace_id: s
     body = await read_body(receive, headers)
     tenant_id = await service.slugs.tenant_of(slug)
     visit = _Visit(service, slug, tenant_id, token, trace_id)
-    return await _in_transaction(visit, Request(method, path, {}, headers, body), query, found)
+    return await _noting_failures(visit, Request(method, path, {}, headers, body), query, found)
 
 
 def _address(scope: Scope, slug: str) -> tuple[tuple[str, ...], str]:
@@ -154,15 +156,32 @@ def _allow(found: _Found) -> tuple[str, str]:
     return "allow", ", ".join(sorted(methods))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Visit:
-    """One request on its way in."""
+    """One request on its way in. source_id: in whose name it speaks, once that is known."""
 
     service: _Service
     slug: str
     tenant_id: TenantId
     token: str
     trace_id: str | None
+    source_id: SourceId | None = None
+
+
+async def _noting_failures(visit: _Visit, request: Request, query: str, found: _Found | None) -> Answer:
+    """Has an alert raised about what went wrong, once its transaction has ended. Strangers raise none."""
+    failures = visit.service.failures
+    try:
+        answer = await _in_transaction(visit, request, query, found)
+    except (ScimError, *UNAVAILABLE):
+        raise
+    except Exception as error:
+        if visit.source_id is not None:
+            await failures.request_failed(visit.tenant_id, error, visit.trace_id)
+        raise
+    if answer.refused is not None and visit.source_id is not None:
+        await failures.user_refused(visit.tenant_id, visit.source_id, answer.refused, visit.trace_id)
+    return answer
 
 
 async def _in_transaction(visit: _Visit, request: Request, query: str, found: _Found | None) -> Answer:
@@ -196,12 +215,13 @@ async def _visited(visit: _Visit, request: Request, query: str, found: _Found | 
         known = await sender(tx, visit.token, visit.trace_id)
         if known is not None:
             credential, source_id = known
+            visit.source_id = source_id
             handler = _handler(found, request.method)
             asked = Request(request.method, request.path, query_of(query), request.headers, request.body)
             address = f"{service.base_url}/t/{visit.slug}/scim/v2"
             resource_id = "" if found is None else found.resource_id
             return await handler(Call(tx, credential, source_id, asked, resource_id, address))
-    raise await refusal(service.database, visit.tenant_id, visit.token)
+    raise await refusal(service.failures, visit.tenant_id, visit.token, visit.trace_id)
 
 
 def _handler(found: _Found | None, method: str) -> Handler:

@@ -213,4 +213,5 @@ def _one(
 def _refused(refused: Refused) -> Answer:
     """409: returned, not raised, so that the resolver's decision is kept."""
     detail = f"{refused.detail} (rule {refused.rule})"
-    return Answer(HTTPStatus.CONFLICT, error_body(HTTPStatus.CONFLICT, detail, ScimType.UNIQUENESS))
+    body = error_body(HTTPStatus.CONFLICT, detail, ScimType.UNIQUENESS)
+    return Answer(HTTPStatus.CONFLICT, body, refused=refused)
