@@ -1,0 +1,7 @@
+// Runs before the page is painted, so that nobody who chose a colour scheme sees the other one flash.
+(() => {
+  const chosen = localStorage.getItem("stoa-theme");
+  if (chosen === "light" || chosen === "dark") {
+    document.documentElement.dataset.theme = chosen;
+  }
+})();
