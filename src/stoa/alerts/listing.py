@@ -1,0 +1,159 @@
+"""Alerts found, filtered, sorted and paged. Each order has an index (tests/alerts/test_listing.py reads the plans)."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+from stoa.alerts.catalogue import BINDING
+from stoa.alerts.model import SEVERITIES, Alert
+from stoa.alerts.queries import COLUMNS, alert_of
+from stoa.db.transactions import Row, TenantTx
+from stoa.kernel.filters import Typed, sql
+from stoa.kernel.fold import fold
+from stoa.kernel.ids import parse_id
+from stoa.kernel.problems import BadInput
+
+Shown = Literal["open", "muted", "resolved", "all"]
+AlertSort = Literal["last_at", "severity", "first_at"]
+Position = tuple[int | str | None, ...]
+
+# Open ones are those that need somebody. The first conditions are those of the index alert_current.
+_SHOWN: Final[Mapping[Shown, str]] = {
+    "open": "a.state <> 'resolved' AND a.state <> 'muted'",
+    "muted": "a.state <> 'resolved' AND a.state = 'muted'",
+    "resolved": "a.state = 'resolved'",
+    "all": "TRUE",
+}
+_KEYS: Final[Mapping[AlertSort, tuple[str, ...]]] = {
+    "last_at": ("last_at",),
+    "severity": ("urgency", "last_at"),
+    "first_at": ("first_at",),
+}
+_MICROSECOND: Final = timedelta(microseconds=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST: Final = 2**56
+# A search reads what it goes past; a filter may be of any kind.
+_SCAN_MILLISECONDS: Final = 5_000
+_EXPORTED_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsAsk:
+    """What is asked of the list.
+
+    Attributes:
+        search: part of the title or of what happened, in any case; empty for all.
+        where: a filter, checked against `catalogue.CATALOGUE`; None for none.
+        after: where the last page ended: its `next`.
+    """
+
+    shown: Shown = "open"
+    search: str = ""
+    where: Typed | None = None
+    sort: AlertSort = "last_at"
+    descending: bool = True
+    after: Position | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsPage:
+    """Alerts, and where the next page begins; None at the end."""
+
+    rows: Sequence[Alert]
+    next: Position | None
+
+
+async def alerts_page(tx: TenantTx, ask: AlertsAsk) -> AlertsPage:
+    """A page of the tenant's alerts. Raises BadInput for a position that is none."""
+    keys = (*_KEYS[ask.sort], "alert_id")
+    where, params = _where(tx, ask)
+    if ask.after is not None:
+        marks = ", ".join(f"${i}" for i in range(len(params) + 1, len(params) + 1 + len(keys)))
+        names = ", ".join(f"a.{key}" for key in keys)
+        where += f" AND ({names}) {'<' if ask.descending else '>'} ({marks})"
+        params += _marks(ask.after, keys)
+    order = ", ".join(f"a.{key} DESC" if ask.descending else f"a.{key}" for key in keys)
+    if ask.search or ask.where is not None:
+        await tx.execute(f"SET LOCAL statement_timeout = {_SCAN_MILLISECONDS}")
+    rows = await tx.fetch(
+        f"SELECT {COLUMNS}, urgency FROM alert AS a WHERE {where} ORDER BY {order} LIMIT {int(ask.limit) + 1}",  # noqa: S608 - names are code, values are bound
+        *params,
+    )
+    shown = rows[: ask.limit]
+    following = _position(shown[-1], keys) if len(rows) > ask.limit else None
+    return AlertsPage([alert_of(row) for row in shown], following)
+
+
+async def all_alerts(tx: TenantTx, ask: AlertsAsk) -> AsyncGenerator[Alert]:
+    """Every alert that is asked for, in the same order, page after page."""
+    after: Position | None = None
+    while True:
+        page = await alerts_page(tx, replace(ask, after=after, limit=_EXPORTED_AT_ONCE))
+        for alert in page.rows:
+            yield alert
+        if page.next is None:
+            return
+        after = page.next
+
+
+async def counts(tx: TenantTx) -> dict[Shown, int]:
+    """How many are open and how many muted; resolved ones are too many to count for a page (index alert_once)."""
+    row = await tx.fetchrow(
+        """SELECT count(*) FILTER (WHERE state <> 'muted') AS open, count(*) FILTER (WHERE state = 'muted') AS muted
+           FROM alert WHERE tenant_id = $1 AND state <> 'resolved'""",
+        tx.tenant_id,
+    )
+    assert row is not None
+    return {"open": row["open"], "muted": row["muted"]}
+
+
+def _where(tx: TenantTx, ask: AlertsAsk) -> tuple[str, tuple[object, ...]]:
+    where, params = f"a.tenant_id = $1 AND {_SHOWN[ask.shown]}", (tx.tenant_id,)
+    found: tuple[object, ...] = params
+    if ask.search:
+        where += ' AND strpos(coalesce(a.search_key, a.title COLLATE "C"), $2) > 0'
+        found += (fold(ask.search.replace("\0", "")),)
+    if ask.where is not None:
+        condition = sql(ask.where, BINDING, first_param=len(found) + 1, now=tx.now)
+        where += f" AND {condition.text}"
+        found += tuple(condition.params)
+    return where, found
+
+
+def _position(row: Row, keys: tuple[str, ...]) -> Position:
+    return tuple(_mark(row[key]) for key in keys)
+
+
+def _mark(value: object) -> int | str:
+    match value:
+        case datetime():
+            return (value - _EPOCH) // _MICROSECOND
+        case int():
+            return value
+        case _:
+            return str(value)
+
+
+def _marks(after: Position, keys: tuple[str, ...]) -> tuple[object, ...]:
+    """What the next page comes after: it went through the visitor's hands."""
+    if len(after) != len(keys):
+        raise _no_position()
+    return tuple(_value(key, mark) for key, mark in zip(keys, after, strict=True))
+
+
+def _value(key: str, mark: object) -> object:
+    match mark:
+        case int() if key == "urgency" and 1 <= mark <= len(SEVERITIES):
+            return mark
+        case int() if key in {"last_at", "first_at"} and 0 <= mark <= _LATEST:
+            return _EPOCH + mark * _MICROSECOND
+        case str() if key == "alert_id" and (found := parse_id(mark)) is not None:
+            return found
+        case _:
+            raise _no_position()
+
+
+def _no_position() -> BadInput:
+    return BadInput("That is no place in this list.", hint="Begin at its first page.")
