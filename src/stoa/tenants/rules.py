@@ -1,13 +1,14 @@
 """What tenants, their names and their domains must look like. Pure."""
 
 import re
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from stoa.kernel.problems import BadInput
-from stoa.tenants.model import NewConnection, NewTenant
+from stoa.tenants.model import NewConnection, NewTenant, TenantChange
 
 # Would be taken for the platform's own host names or paths.
 RESERVED_SLUGS: Final = frozenset({"admin", "api", "assets", "localhost", "platform", "static", "www"})
@@ -15,6 +16,7 @@ LONGEST_NAME: Final = 200
 FARTHEST_OFFSET: Final = timedelta(days=36_525)
 
 _SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_ACCENT = re.compile(r"#?([0-9a-fA-F]{6}|[0-9a-fA-F]{3})")
 _CONNECTOR = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[^\s@<>,;:\"()\[\]\\]{1,255}")
@@ -24,6 +26,20 @@ class BadSlug(BadInput):
     """The slug cannot stand in an address."""
 
     code = "bad_slug"
+
+
+class BadFields(BadInput):
+    """Some fields of a form cannot be accepted.
+
+    Attributes:
+        by_field: what is wrong with each.
+    """
+
+    code = "bad_fields"
+
+    def __init__(self, by_field: Mapping[str, BadInput]) -> None:
+        super().__init__(" ".join(problem.detail for problem in by_field.values()))
+        self.by_field = by_field
 
 
 def checked_slug(text: str) -> str:
@@ -121,6 +137,47 @@ def checked_new_tenant(new: NewTenant, known_zones: AbstractSet[str]) -> NewTena
         owner_email=None if new.owner_email is None else checked_email(new.owner_email),
         domains=tuple(sorted({checked_domain(domain) for domain in new.domains})),
     )
+
+
+def checked_accent(text: str) -> str:
+    """The colour as `#rrggbb` in lower case. `#rgb` and a missing # are understood.
+
+    Raises:
+        BadInput: it is no such colour.
+    """
+    found = _ACCENT.fullmatch(text.strip())
+    if found is None:
+        raise BadInput(f"{_quoted(text)} is not a colour.", hint="Write it as #rrggbb, for example #0f766e.")
+    digits = found[1].lower()
+    return "#" + (digits if len(digits) == 6 else "".join(digit * 2 for digit in digits))
+
+
+def checked_change(change: TenantChange, known_zones: AbstractSet[str]) -> TenantChange:
+    """`change` with its texts checked and in their stored form.
+
+    Raises:
+        BadFields: naming every field that cannot be accepted.
+    """
+    wrong: dict[str, BadInput] = {}
+
+    def checked(name: str, check: Callable[[str], str]) -> str | None:
+        given: str | None = getattr(change, name)
+        try:
+            return None if given is None else check(given)
+        except BadInput as problem:
+            wrong[name] = problem
+            return given
+
+    fresh = TenantChange(
+        name=checked("name", lambda text: checked_name(text, "tenant's name")) or "",
+        time_zone=checked("time_zone", lambda text: checked_time_zone(text, known_zones)) or "",
+        owner_name=checked("owner_name", lambda text: checked_name(text, "owner's name")),
+        owner_email=checked("owner_email", checked_email),
+        accent=checked("accent", checked_accent),
+    )
+    if wrong:
+        raise BadFields(wrong)
+    return fresh
 
 
 def checked_new_connection(new: NewConnection) -> NewConnection:

@@ -1,0 +1,185 @@
+"""The operator's board in SQL: every tenant with its standing, found, filtered, sorted and paged.
+
+It reads `tenant` and `tenant_status` alone, through the columns that stoa_platform was granted. Lateness depends on the
+hour, so it is computed here, on each tenant's own clock; a few thousand rows are sorted in less than it takes to draw
+one page (tests/tenants/test_board.py reads the plans).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+from stoa.db.transactions import PlatformTx
+from stoa.kernel.fold import fold
+from stoa.kernel.ids import TenantId, parse_id
+from stoa.kernel.problems import BadInput
+from stoa.tenants.phases import RISING, PhaseState
+from stoa.tenants.status import COLUMNS, TenantStatus, status_of
+
+BoardSort = Literal["urgency", "name", "success"]
+Position = tuple[int | str | None, ...]
+
+_STALE: Final = RISING.index(PhaseState.STALE)
+_LATE: Final = "coalesce(s.late_from <= $1 + t.clock_offset, false)"
+_WORST: Final = f"CASE WHEN {_LATE} THEN greatest(coalesce(s.worst, 0), {_STALE}) ELSE coalesce(s.worst, 0) END"
+# The worst phase decides; an open critical alert counts for as much as a missed success. Then the number of alerts.
+_URGENCY: Final = f"""greatest({_WORST}, CASE WHEN s.critical_alerts > 0 THEN {_STALE} ELSE 0 END) * 100
+  + least(coalesce(s.open_alerts, 0), 99)"""
+_SUCCESS: Final = "coalesce((extract(epoch FROM s.oldest_success_at) * 1000000)::bigint, -1)"
+_FROM: Final = "FROM tenant t LEFT JOIN tenant_status s ON s.tenant_id = t.tenant_id"
+_SCOPE: Final = "($2::uuid[] IS NULL OR t.tenant_id = ANY($2))"
+# What each state of the filter admits: a tenant with any phase in it; `ok` and `off` are said of the whole.
+_ADMITS: Final[Mapping[PhaseState, str]] = {
+    PhaseState.FAILING: "'failing' = ANY(s.states)",
+    PhaseState.HELD: "'held' = ANY(s.states)",
+    PhaseState.STALE: _LATE,
+    PhaseState.PAUSED: "'paused' = ANY(s.states)",
+    PhaseState.WAITING: "'waiting' = ANY(s.states)",
+    PhaseState.OK: f"({_WORST}) = {RISING.index(PhaseState.OK)}",
+    PhaseState.OFF: f"({_WORST}) = 0",
+}
+STATES: Final = tuple(_ADMITS)
+# What is sorted by before name and id; ascending, so that one comparison of rows finds where the next page begins.
+_KEYS: Final[Mapping[BoardSort, tuple[str, ...]]] = {
+    "urgency": (f"-({_URGENCY})::bigint",),
+    "name": (),
+    "success": (_SUCCESS,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BoardAsk:
+    """What is asked of the board.
+
+    Attributes:
+        search: part of a name or slug, in any case; empty for all.
+        state: tenants that have a phase in this state; None for all.
+        descending: from the other end: the least urgent, Z, the latest success first.
+        after: where the last page ended: its `next`.
+        only: the tenants that the visitor may see; None for all.
+    """
+
+    search: str = ""
+    state: PhaseState | None = None
+    sort: BoardSort = "urgency"
+    descending: bool = False
+    after: Position | None = None
+    limit: int = 50
+    only: Sequence[TenantId] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSummary:
+    """What stands above the board.
+
+    Attributes:
+        by_state: how many tenants have a phase in each state; a tenant may count under several.
+        oldest_success_at: the success that lies farthest back of any connected phase.
+    """
+
+    tenants: int
+    by_state: Mapping[PhaseState, int]
+    open_alerts: int
+    critical_alerts: int
+    oldest_success_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoardPage:
+    """Rows of the board, and where the next page begins; None at the end."""
+
+    rows: Sequence[TenantStatus]
+    next: Position | None
+
+
+async def board(tx: PlatformTx, ask: BoardAsk) -> BoardPage:
+    """A page of the board. Pages that follow each other see lateness as of the first one, so that the clock alone moves
+    no tenant from one page to another.
+    """
+    as_of = tx.now if ask.after is None else _moment(ask.after[0])
+    keys = (*_KEYS[ask.sort], "t.name_key", "t.tenant_id")
+    where, params = _where(ask, as_of)
+    if ask.after is not None:
+        marks = ", ".join(f"${i}" for i in range(len(params) + 1, len(params) + 1 + len(keys)))
+        where += f" AND ({', '.join(keys)}) {'<' if ask.descending else '>'} ({marks})"
+        params += _marks(ask.after, len(keys))
+    order = ", ".join(f"{key} DESC" if ask.descending else key for key in keys)
+    rows = await tx.fetch(
+        f"""SELECT {COLUMNS}, t.clock_offset, t.name_key, {", ".join((*_KEYS[ask.sort], "0::bigint")[:1])} AS sort_key
+        {_FROM} WHERE {where} ORDER BY {order} LIMIT {int(ask.limit) + 1}""",
+        *params,
+    )
+    shown = rows[: ask.limit]
+    found = [status_of(row, tx.now + row["clock_offset"]) for row in shown]
+    if len(rows) <= ask.limit:
+        return BoardPage(found, None)
+    last = shown[-1]
+    key = (last["sort_key"],) if _KEYS[ask.sort] else ()
+    return BoardPage(found, (_micros(as_of), *key, last["name_key"], str(last["tenant_id"])))
+
+
+async def board_summary(tx: PlatformTx, only: Sequence[TenantId] | None = None) -> BoardSummary:
+    """How many tenants there are, by state, at this moment."""
+    counts = ", ".join(f"count(*) FILTER (WHERE {admits}) AS {state}" for state, admits in _ADMITS.items())
+    row = await tx.fetchrow(
+        f"""SELECT count(*) AS tenants, {counts}, coalesce(sum(s.open_alerts), 0)::bigint AS open_alerts,
+          coalesce(sum(s.critical_alerts), 0)::bigint AS critical_alerts,
+          min(s.oldest_success_at) AS oldest_success_at
+        {_FROM} WHERE {_SCOPE}""",
+        *(tx.now, only),
+    )
+    assert row is not None
+    return BoardSummary(
+        tenants=row["tenants"],
+        by_state={state: row[str(state)] for state in _ADMITS},
+        open_alerts=row["open_alerts"],
+        critical_alerts=row["critical_alerts"],
+        oldest_success_at=row["oldest_success_at"],
+    )
+
+
+def _where(ask: BoardAsk, as_of: datetime) -> tuple[str, tuple[object, ...]]:
+    where, params = f"$1::timestamptz IS NOT NULL AND {_SCOPE}", (as_of, ask.only)
+    if ask.search:
+        where += f" AND (strpos(t.name_key, ${len(params) + 1}) > 0 OR strpos(t.slug, ${len(params) + 1}) > 0)"
+        params += (fold(ask.search),)
+    if ask.state is not None:
+        where += f" AND {_ADMITS[ask.state]}"
+    return where, params
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _moment(micros: object) -> datetime:
+    match micros:
+        case int() if 0 <= micros <= _LATEST:
+            return _EPOCH + timedelta(microseconds=micros)
+        case _:
+            raise _no_position()
+
+
+_LATEST: Final = 2**52
+
+
+def _marks(after: Position, n: int) -> tuple[object, ...]:
+    """What the next page comes after: it went through the visitor's hands."""
+    match after[1:]:
+        case (int(key), str(name), str(tenant_id)) if n == 3 and abs(key) < 2**62:
+            marks: tuple[object, ...] = (key, name, parse_id(tenant_id))
+        case (str(name), str(tenant_id)) if n == 2:
+            marks = (name, parse_id(tenant_id))
+        case _:
+            raise _no_position()
+    if None in marks or "\0" in name:
+        raise _no_position()
+    return marks
+
+
+def _no_position() -> BadInput:
+    return BadInput("That is no place in this list.", hint="Begin at its first page.")
