@@ -104,6 +104,39 @@ async def test_roles_changed_by_several_at_once_are_those_of_one_of_them(
     assert len(found.tenants) == 1
 
 
+async def test_roles_given_by_several_at_once_are_all_kept(
+    database: Database, make_tenant: MakeTenant, make_account: MakeAccount
+) -> None:
+    tenants = [await make_tenant() for _ in range(5)]
+    account = await make_account()
+
+    async def give(tenant_id: TenantId) -> None:
+        async with database.platform() as tx:
+            await operators.set_tenant_role(tx, account.operator.operator_id, tenant_id, Role.TENANT_ADMIN)
+
+    async def promote() -> None:
+        async with database.platform() as tx:
+            await operators.set_platform_role(tx, account.operator.operator_id, Role.PLATFORM_ADMIN)
+
+    await asyncio.gather(*map(give, tenants), promote())
+    async with database.platform() as tx:
+        found = await operators.set_tenant_role(tx, account.operator.operator_id, tenants[0], None)
+        assert found.tenant_roles == dict.fromkeys(tenants[1:], Role.TENANT_ADMIN)
+        assert found.platform_role is Role.PLATFORM_ADMIN
+    await make_account(Role.PLATFORM_ADMIN)
+    async with database.platform() as tx:
+        found = await operators.set_platform_role(tx, account.operator.operator_id, None)
+    assert found.platform_role is None
+
+
+async def test_the_last_role_stays(database: Database, make_tenant: MakeTenant, make_account: MakeAccount) -> None:
+    tenant_id = await make_tenant()
+    account = await make_account(None, {tenant_id: Role.TENANT_ADMIN})
+    async with database.platform() as tx:
+        with pytest.raises(BadInput, match="without a role"):
+            await operators.set_tenant_role(tx, account.operator.operator_id, tenant_id, None)
+
+
 async def test_accounts_are_listed_by_address_found_by_part_and_paged(
     database: Database, make_account: MakeAccount
 ) -> None:

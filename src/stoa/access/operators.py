@@ -232,6 +232,22 @@ async def set_roles(
     return await operator_by_id(tx, operator_id)
 
 
+async def set_platform_role(tx: PlatformTx, operator_id: OperatorId, role: Role | None) -> Operator:
+    """Gives an account this role for the whole platform, or none, and leaves its roles within tenants. As `set_roles`
+    raises."""
+    before = await _locked(tx, operator_id)
+    return await set_roles(tx, operator_id, role, before.tenant_roles)
+
+
+async def set_tenant_role(tx: PlatformTx, operator_id: OperatorId, tenant_id: TenantId, role: Role | None) -> Operator:
+    """Gives an account this role within one tenant, or none, and leaves its other roles. As `set_roles` raises."""
+    before = await _locked(tx, operator_id)
+    others = {key: value for key, value in before.tenant_roles.items() if key != tenant_id}
+    return await set_roles(
+        tx, operator_id, before.platform_role, others if role is None else {**others, tenant_id: role}
+    )
+
+
 async def reset_password(tx: PlatformTx, operator_id: OperatorId) -> str:
     """Gives an account a first password again, ends its sessions, and gives the password, which is known to nobody
     else. Raises NotFound."""
@@ -256,6 +272,14 @@ async def enable(tx: PlatformTx, operator_id: OperatorId) -> None:
     """Lets somebody sign in with the account again, with the password and roles that it had. Raises NotFound."""
     await _touch(tx, "UPDATE operator SET disabled_at = NULL WHERE operator_id = $1", operator_id)
     tx.after_commit(_noting("operator_enabled", operator_id))
+
+
+async def _locked(tx: PlatformTx, operator_id: OperatorId) -> Operator:
+    """An account whose roles nobody else changes until the transaction ends. Administrators are locked before it, as
+    everywhere, so that nobody deadlocks. Raises NotFound."""
+    await tx.fetch(_LOCK_ADMINS)
+    await tx.fetch("SELECT FROM operator WHERE operator_id = $1 FOR NO KEY UPDATE", operator_id)
+    return await operator_by_id(tx, operator_id)
 
 
 async def _touch(tx: PlatformTx, statement: str, operator_id: OperatorId, *params: object) -> None:
