@@ -110,16 +110,16 @@ async def counts(tx: TenantTx) -> dict[Shown, int]:
 
 
 def _where(tx: TenantTx, ask: AlertsAsk) -> tuple[str, tuple[object, ...]]:
-    where, params = f"a.tenant_id = $1 AND {_SHOWN[ask.shown]}", (tx.tenant_id,)
-    found: tuple[object, ...] = params
+    where = f"a.tenant_id = $1 AND {_SHOWN[ask.shown]}"
+    params: tuple[object, ...] = (tx.tenant_id,)
     if ask.search:
         where += ' AND strpos(coalesce(a.search_key, a.title COLLATE "C"), $2) > 0'
-        found += (fold(ask.search.replace("\0", "")),)
+        params += (fold(ask.search.replace("\0", "")),)
     if ask.where is not None:
-        condition = sql(ask.where, BINDING, first_param=len(found) + 1, now=tx.now)
+        condition = sql(ask.where, BINDING, first_param=len(params) + 1, now=tx.now)
         where += f" AND {condition.text}"
-        found += tuple(condition.params)
-    return where, found
+        params += tuple(condition.params)
+    return where, params
 
 
 def _position(row: Row, keys: tuple[str, ...]) -> Position:
