@@ -21,7 +21,7 @@ BoardSort = Literal["urgency", "name", "success"]
 Position = tuple[int | str | None, ...]
 
 _STALE: Final = RISING.index(PhaseState.STALE)
-_LATE: Final = "coalesce(s.late_from <= $1 + t.clock_offset, false)"
+_LATE: Final = "coalesce(s.late_from <= $1::timestamptz + t.clock_offset, false)"
 _WORST: Final = f"CASE WHEN {_LATE} THEN greatest(coalesce(s.worst, 0), {_STALE}) ELSE coalesce(s.worst, 0) END"
 # The worst phase decides; an open critical alert counts for as much as a missed success. Then the number of alerts.
 _URGENCY: Final = f"""greatest({_WORST}, CASE WHEN s.critical_alerts > 0 THEN {_STALE} ELSE 0 END) * 100
@@ -97,7 +97,7 @@ async def board(tx: PlatformTx, ask: BoardAsk) -> BoardPage:
     """A page of the board. Pages that follow each other see lateness as of the first one, so that the clock alone moves
     no tenant from one page to another.
     """
-    as_of = tx.now if ask.after is None else _moment(ask.after[0])
+    as_of = tx.now if ask.after is None else _moment(ask.after[:1])
     keys = (*_KEYS[ask.sort], "t.name_key", "t.tenant_id")
     where, params = _where(ask, as_of)
     if ask.after is not None:
@@ -143,7 +143,8 @@ def _where(ask: BoardAsk, as_of: datetime) -> tuple[str, tuple[object, ...]]:
     where, params = f"$1::timestamptz IS NOT NULL AND {_SCOPE}", (as_of, ask.only)
     if ask.search:
         where += f" AND (strpos(t.name_key, ${len(params) + 1}) > 0 OR strpos(t.slug, ${len(params) + 1}) > 0)"
-        params += (fold(ask.search),)
+        # No text of the database holds a NUL; there is no character that two names would share less.
+        params += (fold(ask.search).replace("\0", "\uffff"),)
     if ask.state is not None:
         where += f" AND {_ADMITS[ask.state]}"
     return where, params
@@ -156,9 +157,9 @@ def _micros(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def _moment(micros: object) -> datetime:
-    match micros:
-        case int() if 0 <= micros <= _LATEST:
+def _moment(first: Position) -> datetime:
+    match first:
+        case (int(micros),) if 0 <= micros <= _LATEST:
             return _EPOCH + timedelta(microseconds=micros)
         case _:
             raise _no_position()
