@@ -3,6 +3,15 @@ import uPlot from "./uplot.js";
 
 const HEIGHT = 220;
 const DASHES = [[], [6, 4], [2, 3], [10, 4, 2, 4]];
+// What stands at the ticks, by the seconds between them; where the year or the day is another, that stands below.
+const DAY = "\n{YYYY}-{MM}-{DD}";
+const MOMENTS = [
+  [31_536_000, "{YYYY}", null, null, null, null, null, null, 1],
+  [2_419_200, "{YYYY}-{MM}", null, null, null, null, null, null, 1],
+  [86_400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
+  [60, "{HH}:{mm}", DAY, null, DAY, null, null, null, 1],
+  [1, "{HH}:{mm}:{ss}", DAY, null, DAY, null, null, null, 1],
+];
 const drawn = new Map();
 
 const styled = new Promise((resolve) => {
@@ -56,8 +65,8 @@ function options(chart, width) {
       x: { time: chart.timed, range: chart.timed ? undefined : [-0.5, names.length - 0.5] },
       y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 1) * 1.1)] },
     },
-    axes: [axis(chart.timed ? {} : named), axis({ size: 56 })],
-    series: [chart.timed ? { value: "{YYYY}-{MM}-{DD} {HH}:{mm}" } : { label: "", value: (_, at) => names[at] ?? "–" }, ...series],
+    axes: [axis(chart.timed ? { values: MOMENTS } : named), axis({ size: 56 })],
+    series: [chart.timed ? { label: chart.axis, value: "{YYYY}-{MM}-{DD} {HH}:{mm}" } : { label: chart.axis, value: (_, at) => names[at] ?? "–" }, ...series],
     cursor: { drag: { x: false, y: false } },
   };
 }
