@@ -151,6 +151,15 @@ async def test_accounts_are_listed_by_address_found_by_part_and_paged(
     emails = [one.email[0] for one in (*first, *second, *third)]
     assert emails == ["a", "b", "c", "d", "e"]
     assert end is None
+    async with database.platform() as tx:
+        names: list[str] = []
+        position = None
+        for _ in range(3):
+            page, position = await operators.operators(
+                tx, search=mark, sort="name", descending=True, after=position, limit=2
+            )
+            names += [one.name[-1] for one in page]
+    assert (names, position) == (["e", "d", "c", "b", "a"], None)
     assert made[0].operator in by_name
     assert nobody == []
 

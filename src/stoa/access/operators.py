@@ -5,7 +5,7 @@ statement that does it.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 import structlog
@@ -24,18 +24,31 @@ MOST_TENANTS: Final = 1_000
 _OPERATORS: Final = """
 SELECT o.operator_id, o.email, o.email_key, o.name, o.platform_role, o.must_change_password, o.disabled_at,
   o.created_at, o.last_sign_in_at, o.password_changed_at,
+  o.name_key,
   (SELECT jsonb_agg(jsonb_build_array(g.tenant_id, t.slug, t.name, g.role) ORDER BY t.slug)
    FROM operator_grant g JOIN tenant t ON t.tenant_id = g.tenant_id WHERE g.operator_id = o.operator_id) AS tenants
 FROM operator o"""
 
-# Accounts are few (hundreds), so looking at each for a part of its name or address costs nothing.
-_LIST: Final = (
-    _OPERATORS
-    + """
+Sort = Literal["email", "name"]
+# Position of an account in a list: its key and its id.
+Position = tuple[str, str]
+_KEYS: Final[Mapping[Sort, str]] = {"email": "o.email_key", "name": "o.name_key"}
+
+
+def _listing(key: str, *, descending: bool) -> str:
+    # Accounts are few (hundreds), so looking at each for a part of its name or address costs nothing.
+    order, further = ("DESC", "<") if descending else ("ASC", ">")
+    return f"""{_OPERATORS}
 WHERE ($1 = '' OR strpos(o.email_key, $1) > 0 OR strpos(o.name_key, $1) > 0)
-  AND ($2::text IS NULL OR o.email_key > $2)
-ORDER BY o.email_key LIMIT $3"""
-)
+  AND ($2::text IS NULL OR ({key}, o.operator_id) {further} ($2, $3::uuid))
+ORDER BY {key} {order}, o.operator_id {order} LIMIT $4"""
+
+
+LISTINGS: Final = {
+    (sort, descending): _listing(key, descending=descending)
+    for sort, key in _KEYS.items()
+    for descending in (False, True)
+}
 
 _INSERT: Final = """
 INSERT INTO operator
@@ -119,16 +132,25 @@ class NewOperator:
 
 
 async def operators(
-    tx: PlatformTx, *, search: str = "", after: str | None = None, limit: int = 50
-) -> tuple[list[Operator], str | None]:
-    """Accounts by e-mail address, and where the next page begins, or None.
+    tx: PlatformTx,
+    *,
+    search: str = "",
+    sort: Sort = "email",
+    descending: bool = False,
+    after: Position | None = None,
+    limit: int = 50,
+) -> tuple[list[Operator], Position | None]:
+    """Accounts in order, and where the next page begins, or None.
 
-    search: a part of the name or address, without regard to case. after: as a page before gave it.
+    search: a part of the name or address, without regard to case. after: as a page before gave it, in the same order.
     """
     # PostgreSQL's text holds no NUL, which an address bar may.
-    rows = await tx.fetch(_LIST, fold(search.replace("\0", "").strip()), after, limit + 1)
-    more = len(rows) > limit
-    return [_operator(row) for row in rows[:limit]], rows[limit - 1]["email_key"] if more else None
+    wanted = fold(search.replace("\0", "").strip())
+    key, operator_id = after if after is not None else (None, None)
+    rows = await tx.fetch(LISTINGS[sort, descending], wanted, key, operator_id, limit + 1)
+    shown = rows[:limit]
+    further = (str(shown[-1][f"{sort}_key"]), str(shown[-1]["operator_id"])) if len(rows) > limit else None
+    return [_operator(row) for row in shown], further
 
 
 async def operator_by_id(tx: PlatformTx, operator_id: OperatorId) -> Operator:

@@ -5,7 +5,7 @@ from typing import Literal
 from cyclopts import App
 
 from stoa.access import operators
-from stoa.access.operators import NewOperator, Operator
+from stoa.access.operators import NewOperator, Operator, Position
 from stoa.access.permissions import Role
 from stoa.cli.common import Options, out, session, show, show_list
 from stoa.db.transactions import PlatformTx
@@ -81,7 +81,7 @@ async def list_operators(*, search: str = "", options: Options = Options()) -> N
         search: Only those with this in their name or e-mail address.
     """
     found: list[Operator] = []
-    after: str | None = None
+    after: Position | None = None
     async with session(options) as s, s.platform.database.platform() as tx:
         while True:
             page, after = await operators.operators(tx, search=search, after=after, limit=_PAGE)
