@@ -37,6 +37,7 @@ const sources = [
   ["theme.js", () => ours("theme.js")],
   ["stoa.js", () => ours("stoa.js")],
   ["stoa.css", css],
+  ["styleguide.css", () => plain(ours("styleguide.css"))],
 ];
 
 rmSync(fresh, { recursive: true, force: true });
