@@ -213,6 +213,14 @@ async def test_a_mute_that_was_made_longer_ends_at_the_later_time(desk: Desk) ->
     assert await desk.history(alert) == ["opened", "muted", "muted", "mute_ended"]
 
 
+async def test_the_mail_that_a_mute_kept_back_goes_out_when_somebody_ends_it(desk: Desk) -> None:
+    alert = await desk.raised()
+    await desk.muted(alert)
+    assert await desk.mailed(alert) == []
+    await desk.do(lambda tx: handling.unmute(tx, alert.alert_id))
+    assert len(await desk.mailed(alert)) == 1
+
+
 async def test_what_cannot_be_a_mute_is_refused(desk: Desk) -> None:
     alert = await desk.raised()
     for reason, ahead in (("ab", 1), ("  a ", 1), ("x" * 501, 1), ("fine", 0), ("fine", -1), ("fine", 90.01)):

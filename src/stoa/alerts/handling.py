@@ -51,6 +51,7 @@ async def acknowledge(tx: TenantTx, alert_id: AlertId) -> Alert:
     await tx.execute(_ACKNOWLEDGE, tx.tenant_id, alert_id, tx.now, tx.origin.actor)
     await note(tx, alert_id, "acknowledged")
     tell(tx, "alert.acknowledged", alert)
+    await _make_up_for_mail(tx, alert)
     return await _now(tx, alert_id)
 
 
@@ -107,6 +108,7 @@ async def unmute(tx: TenantTx, alert_id: AlertId) -> Alert:
     await tx.execute(_UNMUTE, tx.tenant_id, alert_id, 0)
     await note(tx, alert_id, "unmuted")
     tell(tx, "alert.unmuted", alert)
+    await _make_up_for_mail(tx, alert)
     return await _now(tx, alert_id)
 
 
@@ -139,6 +141,12 @@ async def resolve(tx: TenantTx, alert_id: AlertId, reason: str) -> Alert:
     await note(tx, alert_id, "resolved", reason)
     tell(tx, "alert.resolved", alert)
     return await _now(tx, alert_id)
+
+
+async def _make_up_for_mail(tx: TenantTx, alert: Alert) -> None:
+    """Has the owner told of an alert that was muted before its mail went out."""
+    if alert.state == "muted" and alert.mailed_at is None:
+        await ask_mail(tx, alert.alert_id)
 
 
 async def _unresolved(tx: TenantTx, alert_id: AlertId) -> Alert:
