@@ -2,7 +2,7 @@
 // with compressed copies beside it where those are smaller, and manifest.json from the plain name to the hashed one.
 // Nothing is fetched: npm has put the packages into node_modules.
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
@@ -15,10 +15,15 @@ const fresh = join(own, "built.new");
 const ours = (name) => readFileSync(join(own, name), "utf8");
 const theirs = (name) => readFileSync(join(root, "node_modules", name), "utf8");
 
+// What every page stands on, in this order; then what single rooms add for theirs, a sheet each.
+const ground = ["tokens", "elements", "frame", "menus", "lists", "marks", "notes", "values", "forms"].map((name) => `${name}.css`);
+const apart = ["styleguide.css"];
+const rooms = readdirSync(own).filter((name) => name.endsWith(".css") && !ground.includes(name) && !apart.includes(name)).sort();
+
 // Pico stands in a cascade layer: whatever our own style sheets say wins over it, however specific its selectors are.
 function css() {
   const pico = theirs("@picocss/pico/css/pico.classless.min.css").replace(/^@charset "UTF-8";/, "");
-  const sheets = ["tokens", "elements", "frame", "menus", "lists", "marks", "notes", "values", "forms"].map((name) => plain(ours(`${name}.css`)));
+  const sheets = [...ground, ...rooms].map((name) => plain(ours(name)));
   return `@charset "UTF-8";\n@layer pico{${pico}}\n${sheets.join("\n")}\n`;
 }
 
@@ -37,7 +42,7 @@ const sources = [
   ["theme.js", () => ours("theme.js")],
   ["stoa.js", () => ours("stoa.js")],
   ["stoa.css", css],
-  ["styleguide.css", () => plain(ours("styleguide.css"))],
+  ...apart.map((name) => [name, () => plain(ours(name))]),
 ];
 
 rmSync(fresh, { recursive: true, force: true });

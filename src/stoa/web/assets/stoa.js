@@ -8,7 +8,11 @@ const fromTemplate = (id) => document.getElementById(id).content.firstElementChi
 const STAYS = new Set(["bad", "warn", "held", "stale"]);
 const SHOWN_MS = 10_000;
 
+// The same is not said twice at a time: a page that asks the server every few seconds may fail as often.
 function say(text, tone = "info") {
+  if (all("#toasts bdi").some((said) => said.textContent === text)) {
+    return;
+  }
   const toast = fromTemplate("toast-template");
   toast.classList.add(`toast-${tone}`);
   toast.querySelector("bdi").textContent = text;
@@ -255,6 +259,14 @@ document.addEventListener("htmx:load", ({ target }) => prepare(target));
 document.addEventListener("htmx:afterRequest", ({ target }) => arrived(target));
 document.addEventListener("htmx:responseError", ({ detail }) => sayRefusal(detail.xhr.responseText));
 document.addEventListener("htmx:sendError", () => sayFailure("network"));
+// Whose session has ended is led to the sign-in page, not shown it in the middle of this one.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const to = new URL(event.detail.xhr.responseURL || location.href).pathname;
+  if (to === "/console/sign-in" && location.pathname !== to) {
+    event.detail.shouldSwap = false;
+    location.reload();
+  }
+});
 document.addEventListener("htmx:timeout", () => sayFailure("network"));
 document.addEventListener("htmx:confirm", (event) => {
   if (event.detail.question) {
