@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 
 from stoa.db.database import Database
+from stoa.kernel.filters import Typed, check, parse, require_bound
 from stoa.kernel.ids import TenantId
 from stoa.kernel.problems import BadInput
 from stoa.tenants import actions, status
-from stoa.tenants.board import STATES, BoardAsk, BoardSort, board, board_summary
+from stoa.tenants.board import BINDING, CATALOGUE, STATES, BoardAsk, BoardSort, board, board_summary
 from stoa.tenants.model import Phase
 from stoa.tenants.phases import PhaseState
 from tests.conftest import MakeTenant
@@ -38,6 +39,10 @@ async def tenants(database: Database, make_tenant: MakeTenant) -> dict[str, Tena
             given = {"connected": True, "success_at": tx.now - HOUR, **values, **moments}
             await status.note_phase(tx, Phase.HRIS, **given)  # pyright: ignore[reportArgumentType] - a table of cases
     return made
+
+
+def typed(text: str) -> Typed:
+    return check(parse(text), CATALOGUE, relative_dates=True)
 
 
 async def names(database: Database, tenants: dict[str, TenantId], **asked: object) -> list[str]:
@@ -112,7 +117,8 @@ async def test_slugs_are_searched_too(database: Database, make_tenant: MakeTenan
 async def test_a_state_admits_its_tenants_and_the_summary_counts_them(
     database: Database, tenants: dict[str, TenantId], state: str, found: list[str]
 ) -> None:
-    assert await names(database, tenants, state=PhaseState(state)) == found
+    assert await names(database, tenants, where=typed(f'state eq "{state}"')) == found
+    assert set(await names(database, tenants, where=typed(f'state ne "{state}"'))) == set(NAMES) - set(found)
     async with database.platform() as tx:
         summary = await board_summary(tx, list(tenants.values()))
     assert summary.by_state[PhaseState(state)] == len(found)
@@ -122,8 +128,8 @@ async def test_a_state_admits_its_tenants_and_the_summary_counts_them(
 async def test_a_tenant_counts_under_each_state_of_its_phases(database: Database, tenants: dict[str, TenantId]) -> None:
     async with database.tenant(tenants["Zeta"]) as tx:
         await status.note_phase(tx, Phase.CRM, connected=True, held=2)
-    assert set(await names(database, tenants, state=PhaseState.HELD)) == {"Zeta", "alpha"}
-    assert set(await names(database, tenants, state=PhaseState.FAILING)) == {"Zeta"}
+    assert set(await names(database, tenants, where=typed('state eq "held"'))) == {"Zeta", "alpha"}
+    assert await names(database, tenants, where=typed('state eq "held" and state eq "failing"')) == ["Zeta"]
     assert set(STATES) == set(PhaseState)
 
 
@@ -131,10 +137,10 @@ async def test_lateness_follows_the_clock_of_a_sandbox(database: Database, make_
     made = {"S": await make_tenant(name="S", sandbox=True)}
     async with database.tenant(made["S"]) as tx:
         await status.note_phase(tx, Phase.HRIS, connected=True, success_at=tx.now, expected_by=tx.now + HOUR)
-    assert await names(database, made, state=PhaseState.STALE) == []
+    assert await names(database, made, where=typed('state eq "stale"')) == []
     async with database.tenant(made["S"]) as tx:
         await actions.move_clock(tx, 2 * HOUR)
-    assert await names(database, made, state=PhaseState.STALE) == ["S"]
+    assert await names(database, made, where=typed('state eq "stale"')) == ["S"]
     async with database.platform() as tx:
         (row,) = (await board(tx, BoardAsk(only=list(made.values())))).rows
     assert (row.worst, row.state(Phase.HRIS)) == ("stale", "stale")
@@ -175,6 +181,28 @@ async def test_a_forged_place_is_refused(database: Database, after: Sequence[int
     async with database.platform() as tx:
         with pytest.raises(BadInput, match="no place in this list"):
             await board(tx, BoardAsk(after=tuple(after)))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('name sw "STRASS"', ["Straße"]),
+        ('slug eq "nobody"', []),
+        ("sandbox eq true", []),
+        ('oldest_success lt "-1d"', ["delta"]),
+        ('not (oldest_success pr) and created_at gt "-1d"', ["Straße", "Epsilon"]),
+        ('people gt 5 or alerts ge 1 or name eq "zeta"', ["Zeta"]),
+        ('created_at gt "2020-01-01T00:00:00Z" and active_people eq 0 and name co "mma"', ["gamma_x"]),
+    ],
+)
+async def test_everything_that_is_shown_can_be_filtered_by(
+    database: Database, tenants: dict[str, TenantId], text: str, found: list[str]
+) -> None:
+    assert await names(database, tenants, where=typed(text)) == found
+
+
+def test_every_attribute_has_its_place() -> None:
+    require_bound(CATALOGUE, BINDING)
 
 
 async def test_a_nul_in_a_search_finds_nothing(database: Database, tenants: dict[str, TenantId]) -> None:

@@ -11,6 +11,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from stoa.db.transactions import PlatformTx
+from stoa.kernel.filters import (
+    Attribute,
+    AttrType,
+    Binding,
+    Catalogue,
+    Column,
+    Exists,
+    Operator,
+    Typed,
+    sql,
+)
 from stoa.kernel.fold import fold
 from stoa.kernel.ids import TenantId, parse_id
 from stoa.kernel.problems import BadInput
@@ -29,17 +40,46 @@ _URGENCY: Final = f"""greatest({_WORST}, CASE WHEN s.critical_alerts > 0 THEN {_
 _SUCCESS: Final = "coalesce((extract(epoch FROM s.oldest_success_at) * 1000000)::bigint, -1)"
 _FROM: Final = "FROM tenant t LEFT JOIN tenant_status s ON s.tenant_id = t.tenant_id"
 _SCOPE: Final = "($2::uuid[] IS NULL OR t.tenant_id = ANY($2))"
-# What each state of the filter admits: a tenant with any phase in it; `ok` and `off` are said of the whole.
+# A tenant counts under the state of each of its phases; `ok` and `off` are said of the whole.
 _ADMITS: Final[Mapping[PhaseState, str]] = {
-    PhaseState.FAILING: "'failing' = ANY(s.states)",
-    PhaseState.HELD: "'held' = ANY(s.states)",
-    PhaseState.STALE: _LATE,
-    PhaseState.PAUSED: "'paused' = ANY(s.states)",
-    PhaseState.WAITING: "'waiting' = ANY(s.states)",
-    PhaseState.OK: f"({_WORST}) = {RISING.index(PhaseState.OK)}",
     PhaseState.OFF: f"({_WORST}) = 0",
+    PhaseState.OK: f"({_WORST}) = {RISING.index(PhaseState.OK)}",
+    PhaseState.WAITING: "'waiting' = ANY(s.states)",
+    PhaseState.PAUSED: "'paused' = ANY(s.states)",
+    PhaseState.STALE: _LATE,
+    PhaseState.HELD: "'held' = ANY(s.states)",
+    PhaseState.FAILING: "'failing' = ANY(s.states)",
 }
 STATES: Final = tuple(_ADMITS)
+_STATES_OF_ONE: Final = ", ".join(f"CASE WHEN {admits} THEN '{state}' END" for state, admits in _ADMITS.items())
+
+_WORD: Final = frozenset({Operator.EQ, Operator.NE})
+CATALOGUE: Final = Catalogue(
+    (
+        Attribute("state", case_exact=True, multi_valued=True, operators=_WORD),
+        Attribute("name"),
+        Attribute("slug", case_exact=True),
+        Attribute("sandbox", AttrType.BOOLEAN),
+        Attribute("alerts", AttrType.INTEGER),
+        Attribute("critical_alerts", AttrType.INTEGER),
+        Attribute("people", AttrType.INTEGER),
+        Attribute("active_people", AttrType.INTEGER),
+        Attribute("oldest_success", AttrType.DATETIME),
+        Attribute("created_at", AttrType.DATETIME),
+    )
+)
+BINDING: Final[Binding] = {
+    "state": Exists(f"unnest(ARRAY[{_STATES_OF_ONE}]) AS x(state)", {"value": Column("x.state")}),
+    "name": Column("t.name", "t.name_key"),
+    "slug": Column("t.slug"),
+    "sandbox": Column("t.sandbox"),
+    "alerts": Column("coalesce(s.open_alerts, 0)"),
+    "critical_alerts": Column("coalesce(s.critical_alerts, 0)"),
+    "people": Column("coalesce(s.people, 0)"),
+    "active_people": Column("coalesce(s.active_people, 0)"),
+    "oldest_success": Column("s.oldest_success_at"),
+    "created_at": Column("t.created_at"),
+}
 # What is sorted by before name and id; ascending, so that one comparison of rows finds where the next page begins.
 _KEYS: Final[Mapping[BoardSort, tuple[str, ...]]] = {
     "urgency": (f"-({_URGENCY})::bigint",),
@@ -54,14 +94,14 @@ class BoardAsk:
 
     Attributes:
         search: part of a name or slug, in any case; empty for all.
-        state: tenants that have a phase in this state; None for all.
+        where: a filter, checked against CATALOGUE; None for none.
         descending: from the other end: the least urgent, Z, the latest success first.
         after: where the last page ended: its `next`.
         only: the tenants that the visitor may see; None for all.
     """
 
     search: str = ""
-    state: PhaseState | None = None
+    where: Typed | None = None
     sort: BoardSort = "urgency"
     descending: bool = False
     after: Position | None = None
@@ -145,8 +185,10 @@ def _where(ask: BoardAsk, as_of: datetime) -> tuple[str, tuple[object, ...]]:
         where += f" AND (strpos(t.name_key, ${len(params) + 1}) > 0 OR strpos(t.slug, ${len(params) + 1}) > 0)"
         # No text of the database holds a NUL; there is no character that two names would share less.
         params += (fold(ask.search).replace("\0", "\uffff"),)
-    if ask.state is not None:
-        where += f" AND {_ADMITS[ask.state]}"
+    if ask.where is not None:
+        condition = sql(ask.where, BINDING, first_param=len(params) + 1, now=as_of)
+        where += f" AND {condition.text}"
+        params += tuple(condition.params)
     return where, params
 
 
