@@ -195,9 +195,9 @@ function onKey(event) {
 
 // What htmx reports.
 
-// A refusal comes as a page or a part of one that holds toasts; anything else is told in general words.
+// A refusal comes as toasts, or as a page that says what happened; anything else is told in general words.
 function sayRefusal(answer) {
-  const toasts = all(".toast", new DOMParser().parseFromString(answer, "text/html"));
+  const toasts = all(".toast, [data-problem]", new DOMParser().parseFromString(answer, "text/html"));
   for (const toast of toasts) {
     say(toast.textContent.trim(), "bad");
   }
