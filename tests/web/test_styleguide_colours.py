@@ -1,4 +1,4 @@
-"""The contrast of the tokens in both themes, reckoned from their file (WCAG 2.2: 1.4.3 text, 1.4.11 parts of controls)."""
+"""The contrast of the tokens in both themes, from their file (WCAG 2.2: 1.4.3 text, 1.4.11 parts of controls)."""
 
 import re
 from itertools import product
