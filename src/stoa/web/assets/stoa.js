@@ -157,13 +157,13 @@ function offerThemes() {
 
 function chooseTheme(name) {
   if (name === "auto") {
-    localStorage.removeItem("stoa-theme");
     delete document.documentElement.dataset.theme;
   } else {
-    localStorage.setItem("stoa-theme", name);
     document.documentElement.dataset.theme = name;
   }
   document.dispatchEvent(new CustomEvent("stoa:theme"));
+  // Last, for a visitor who lets no site keep anything still gets it for this page.
+  localStorage.setItem("stoa-theme", name);
 }
 
 // Menus close when somebody goes elsewhere.
