@@ -11,7 +11,7 @@ from stoa.kernel.filters import Typed, check, parse, require_bound
 from stoa.kernel.ids import TenantId
 from stoa.kernel.problems import BadInput
 from stoa.tenants import actions, status
-from stoa.tenants.board import BINDING, CATALOGUE, STATES, BoardAsk, BoardSort, board, board_summary
+from stoa.tenants.board import BINDING, CATALOGUE, STATES, BoardAsk, BoardSort, board, board_query, board_summary
 from stoa.tenants.model import Phase
 from stoa.tenants.phases import PhaseState
 from tests.conftest import MakeTenant
@@ -199,6 +199,20 @@ async def test_everything_that_is_shown_can_be_filtered_by(
     database: Database, tenants: dict[str, TenantId], text: str, found: list[str]
 ) -> None:
     assert await names(database, tenants, where=typed(text)) == found
+
+
+async def test_the_order_of_names_is_read_from_an_index(database: Database, tenants: dict[str, TenantId]) -> None:
+    async with database.platform() as tx:
+        # So that a table of a few rows is read as one of thousands.
+        await tx.execute("SET LOCAL enable_seqscan = off")
+        whole = replace(BoardAsk(sort="name"), limit=3)
+        following = replace(whole, after=(await board(tx, whole)).next)
+        for ask in (whole, following, replace(whole, descending=True)):
+            text, params = board_query(ask, tx.now)
+            plan = "\n".join(row[0] for row in await tx.fetch(f"EXPLAIN {text}", *params))
+            assert "using tenant_name" in plan
+            assert "using tenant_status_pkey" in plan
+            assert "Sort" not in plan
 
 
 def test_every_attribute_has_its_place() -> None:

@@ -136,20 +136,13 @@ class BoardPage:
 async def board(tx: PlatformTx, ask: BoardAsk) -> BoardPage:
     """A page of the board. Pages that follow each other see lateness as of the first one, so that the clock alone moves
     no tenant from one page to another.
+
+    Raises:
+        BadInput: `ask.after` is no place in this list.
     """
     as_of = tx.now if ask.after is None else _moment(ask.after[:1])
-    keys = (*_KEYS[ask.sort], "t.name_key", "t.tenant_id")
-    where, params = _where(ask, as_of)
-    if ask.after is not None:
-        marks = ", ".join(f"${i}" for i in range(len(params) + 1, len(params) + 1 + len(keys)))
-        where += f" AND ({', '.join(keys)}) {'<' if ask.descending else '>'} ({marks})"
-        params += _marks(ask.after, len(keys))
-    order = ", ".join(f"{key} DESC" if ask.descending else key for key in keys)
-    rows = await tx.fetch(
-        f"""SELECT {COLUMNS}, t.clock_offset, t.name_key, {", ".join((*_KEYS[ask.sort], "0::bigint")[:1])} AS sort_key
-        {_FROM} WHERE {where} ORDER BY {order} LIMIT {int(ask.limit) + 1}""",
-        *params,
-    )
+    sql_text, params = board_query(ask, as_of)
+    rows = await tx.fetch(sql_text, *params)
     shown = rows[: ask.limit]
     found = [status_of(row, tx.now + row["clock_offset"]) for row in shown]
     if len(rows) <= ask.limit:
@@ -157,6 +150,21 @@ async def board(tx: PlatformTx, ask: BoardAsk) -> BoardPage:
     last = shown[-1]
     key = (last["sort_key"],) if _KEYS[ask.sort] else ()
     return BoardPage(found, (_micros(as_of), *key, last["name_key"], str(last["tenant_id"])))
+
+
+def board_query(ask: BoardAsk, as_of: datetime) -> tuple[str, tuple[object, ...]]:
+    """The statement of a page and its parameters. It asks for one row more than the page holds."""
+    keys = (*_KEYS[ask.sort], "t.name_key", "t.tenant_id")
+    where, params = _where(ask, as_of)
+    if ask.after is not None:
+        marks = ", ".join(f"${i}" for i in range(len(params) + 1, len(params) + 1 + len(keys)))
+        where += f" AND ({', '.join(keys)}) {'<' if ask.descending else '>'} ({marks})"
+        params += _marks(ask.after, len(keys))
+    order = ", ".join(f"{key} DESC" if ask.descending else key for key in keys)
+    sort_key = (*_KEYS[ask.sort], "0::bigint")[0]
+    text = f"""SELECT {COLUMNS}, t.clock_offset, t.name_key, {sort_key} AS sort_key
+        {_FROM} WHERE {where} ORDER BY {order} LIMIT {int(ask.limit) + 1}"""
+    return text, params
 
 
 async def board_summary(tx: PlatformTx, only: Sequence[TenantId] | None = None) -> BoardSummary:
