@@ -16,7 +16,7 @@ const ours = (name) => readFileSync(join(own, name), "utf8");
 const theirs = (name) => readFileSync(join(root, "node_modules", name), "utf8");
 
 // What every page stands on, in this order; then what single rooms add for theirs, a sheet each.
-const ground = ["tokens", "elements", "frame", "menus", "lists", "marks", "notes", "values", "forms"].map((name) => `${name}.css`);
+const ground = ["tokens", "elements", "frame", "plain", "menus", "lists", "marks", "notes", "values", "forms"].map((name) => `${name}.css`);
 const apart = ["styleguide.css"];
 const rooms = readdirSync(own).filter((name) => name.endsWith(".css") && !ground.includes(name) && !apart.includes(name)).sort();
 
