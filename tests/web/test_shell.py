@@ -75,7 +75,7 @@ async def test_a_browser_gets_a_page_for_an_address_that_is_not_there(client: ht
     answer = await client.get("/<script>alert(1)</script>", headers=BROWSER)
     assert answer.status_code == 404
     assert "Not Found" in answer.text
-    assert "<script" not in answer.text
+    assert "<script>" not in answer.text
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "application/scim+json", "text/html;q=0", ""])
