@@ -50,7 +50,14 @@ def test_a_threshold(n: int, population: int, held: bool) -> None:
 def test_each_kind_of_change_is_judged_by_itself_and_says_what_it_found() -> None:
     reasons = tripped({"deactivate": 600, "update": 600, "create": 10}, 1000, DEFAULT_THRESHOLDS)
     assert [r.code for r in reasons] == ["deactivate_over_threshold", "update_over_threshold"]
-    assert reasons[0].figures == {"action": "deactivate", "count": 600, "population": 1000, "percent": 60.0}
+    assert reasons[0].figures == {
+        "action": "deactivate",
+        "count": 600,
+        "population": 1000,
+        "percent": 60.0,
+        "limit_percent": 10,
+        "limit": 500,
+    }
     assert "60.0 % of 1,000 records (limit 10 %)" in reasons[0].detail
     assert reasons[0].as_json().keys() == {"code", "detail", "hint", "figures"}
 

@@ -10,6 +10,7 @@ from stoa.changes.rules import FINISHED
 from stoa.db.transactions import TenantTx
 from stoa.jobs.actions import enqueue
 from stoa.kernel.ids import RunId, SourceId
+from stoa.kernel.problems import BadInput
 
 # The job that works off every open run of one source; its key is the source's id.
 SOURCE_JOB = "changes.source"
@@ -29,8 +30,10 @@ async def queue_run(tx: TenantTx, new: NewRun) -> Run:
     return run
 
 
-async def approve(tx: TenantTx, run_id: RunId) -> Run:
+async def approve(tx: TenantTx, run_id: RunId, *, note: str | None = None) -> Run:
     """Lets a held or planned run be applied as it was planned.
+
+    note: why, for whoever looks at it later; see `checked_note`.
 
     When another run has changed the source's records since the plan was made, the worker finds the run stale instead of
     applying it. Raises WrongState when the run is in neither state, or could not be planned at all.
@@ -45,22 +48,23 @@ async def approve(tx: TenantTx, run_id: RunId) -> Run:
             f"The run {run_id} has nothing to apply: its report could not be used, so there is no plan to approve.",
             hint="Mend the cause that the run names, then run the sync again; `stoa sync reject` puts this one away.",
         )
-    approved = await queries.enter(
-        tx, run, RunState.APPROVED, decided_at=tx.now, decided_by=tx.origin.actor, plan_only=False
-    )
+    decided: dict[str, object] = {"decided_at": tx.now, "decided_by": tx.origin.actor, "decided_note": note}
+    approved = await queries.enter(tx, run, RunState.APPROVED, plan_only=False, **decided)
     await resolve_alerts(tx, HELD_ALERT, str(run.source_id))
     await wake_source(tx, run.source_id)
     return approved
 
 
-async def reject(tx: TenantTx, run_id: RunId) -> Run:
-    """Ends a held, planned or queued run without applying anything of it. Raises WrongState when it is past that."""
+async def reject(tx: TenantTx, run_id: RunId, *, note: str | None = None) -> Run:
+    """Ends a held, planned or queued run without applying anything of it. Raises WrongState when it is past that.
+
+    note: why, for whoever looks at it later; see `checked_note`.
+    """
     run = await queries.run_by_id(tx, run_id, lock=True)
     if run.state not in {RunState.HELD, RunState.PLANNED, RunState.QUEUED, RunState.APPROVED}:
         raise WrongState(f"The run {run_id} is {run.state}; it can no longer be rejected.", hint=_what_now(run))
-    rejected = await queries.enter(
-        tx, run, RunState.REJECTED, decided_at=tx.now, decided_by=tx.origin.actor, finished_at=tx.now
-    )
+    decided: dict[str, object] = {"decided_at": tx.now, "decided_by": tx.origin.actor, "decided_note": note}
+    rejected = await queries.enter(tx, run, RunState.REJECTED, finished_at=tx.now, **decided)
     await resolve_alerts(tx, HELD_ALERT, str(run.source_id))
     return rejected
 
@@ -77,7 +81,7 @@ async def queue_rollback(tx: TenantTx, run_id: RunId, *, plan_only: bool = False
         raise WrongState(
             f"The run {run_id} is {of_run.state}; only an applied run can be rolled back.", hint=_what_now(of_run)
         )
-    open_one = await _open_rollback(tx, run_id)
+    open_one = await open_rollback(tx, run_id)
     if open_one is not None:
         raise WrongState(
             f"A rollback of the run {run_id} exists already: {open_one.run_id}, which is {open_one.state}.",
@@ -89,7 +93,8 @@ async def queue_rollback(tx: TenantTx, run_id: RunId, *, plan_only: bool = False
     return await queue_run(tx, new)
 
 
-async def _open_rollback(tx: TenantTx, of_run: RunId) -> Run | None:
+async def open_rollback(tx: TenantTx, of_run: RunId) -> Run | None:
+    """The rollback of a run that is under way or waits for a decision; there is at most one."""
     run_id = await tx.fetchval(
         """SELECT run_id FROM run WHERE tenant_id = $1 AND of_run = $2 AND kind = 'rollback'
         AND state NOT IN ('applied', 'rejected', 'errored', 'stale', 'undone')""",
@@ -98,7 +103,20 @@ async def _open_rollback(tx: TenantTx, of_run: RunId) -> Run | None:
     return None if run_id is None else await queries.run_by_id(tx, run_id)
 
 
+LONGEST_NOTE = 1000
+
+
+def checked_note(text: str) -> str | None:
+    """What somebody wrote beside a decision; None for nothing. Raises BadInput when it is too long or no plain text."""
+    note = text.strip()
+    if len(note) > LONGEST_NOTE:
+        raise BadInput(f"The reason has {len(note):,} characters; the most is {LONGEST_NOTE:,}.", hint="Shorten it.")
+    if "\0" in note:
+        raise BadInput("The reason holds a NUL character.", hint="Type it anew.")
+    return note or None
+
+
 def _what_now(run: Run) -> str:
     if run.state in FINISHED:
-        return "It is finished; `stoa sync show` tells what it did."
+        return "It is finished; its page, or `stoa sync show`, tells what it did."
     return "Wait until the worker has come to it, then look again."

@@ -57,9 +57,10 @@ async def apply_run(
             span = await queries.next_batch(tx, run, batch_rows)
             if span is None:
                 return await _finish(tx, run, at_end)
-            batch = Batch(run, *span)
+            first, last, size = span
+            batch = Batch(run, first, last)
             n = await target.apply(tx, batch)
-            await queries.set_progress(tx, run.run_id, batch.last)
+            await queries.set_progress(tx, run.run_id, last, size)
             if n:
                 emit_batch(tx, run_id=run.run_id, ord_from=batch.first, ord_to=batch.last, n=n)
             run = await queries.run_by_id(tx, run.run_id)
@@ -76,9 +77,11 @@ async def _claim(work: Working, run: Run) -> Run:
                 "code": "overtaken",
                 "detail": f"The run {later} changed records of this source after this plan was made.",
                 "hint": "Run the sync again: it plans from what is there now.",
+                "figures": {"run_id": str(later)},
             }
             return await queries.enter(tx, run, RunState.STALE, reasons=[*run.reasons, reason], finished_at=tx.now)
-        return await queries.enter(tx, run, RunState.APPLYING, lease_epoch=work.lease_epoch)
+        begun = run.applying_at or tx.now
+        return await queries.enter(tx, run, RunState.APPLYING, lease_epoch=work.lease_epoch, applying_at=begun)
 
 
 async def _finish(tx: TenantTx, run: Run, at_end: Callable[[TenantTx, Run], Awaitable[None]]) -> Run:

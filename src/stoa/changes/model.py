@@ -82,7 +82,9 @@ class Run:
 
     `counts` is the plan by action; `figures` holds what else was counted, such as rows read or quarantined, and
     `seconds`.
-    `applied_through` is the last `ord` whose batch was committed.
+    `applied_through` is the last `ord` whose batch was committed, `changes_done` how many changes that are, and
+    `applying_at` when the first of its batches was begun.
+    `decided_note` is what whoever approved or rejected it wrote beside it.
     """
 
     run_id: RunId
@@ -107,6 +109,9 @@ class Run:
     decided_at: datetime | None
     decided_by: str | None
     finished_at: datetime | None
+    applying_at: datetime | None = None
+    changes_done: int = 0
+    decided_note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

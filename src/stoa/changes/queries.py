@@ -16,7 +16,7 @@ from stoa.kernel.ids import ConnectionId, RunId, SourceId, new_id
 _RUN = """run_id, kind, state, target, source_id, connection_id, of_run, plan_only, actor, input_digest,
  mapping_version,
  authority_version, lease_epoch, reasons, counts, figures, applied_through, created_at, planned_at, decided_at,
- decided_by, finished_at"""
+ decided_by, finished_at, applying_at, changes_done, decided_note"""
 # A row that says 'planned' stands where its run stands.
 STATE = """CASE WHEN c.state <> 'planned' THEN c.state WHEN c.ord <= r.applied_through THEN 'applied'
  WHEN r.state IN ('rejected', 'held') THEN r.state ELSE 'planned' END"""
@@ -55,7 +55,7 @@ async def run_by_id(tx: TenantTx, run_id: UUID, *, lock: bool = False) -> Run:
         run_id,
     )
     if row is None:
-        raise NoSuchRun(f"There is no run {run_id} in this tenant.", hint="`stoa sync list` shows the runs there are.")
+        raise NoSuchRun(f"There is no run {run_id} in this tenant.", hint="The list of runs shows those there are.")
     return _run(row)
 
 
@@ -106,21 +106,23 @@ async def enter(tx: TenantTx, run: Run, state: RunState, **columns: object) -> R
     return after
 
 
-async def set_progress(tx: TenantTx, run_id: RunId, through: int) -> None:
-    """Notes that every change up to `through` is applied, in the transaction that applied them."""
+async def set_progress(tx: TenantTx, run_id: RunId, through: int, n: int) -> None:
+    """Notes that `n` further changes, up to `through`, are applied, in the transaction that applied them."""
     await tx.execute(
-        "UPDATE run SET applied_through = $3 WHERE tenant_id = $1 AND run_id = $2", tx.tenant_id, run_id, through
-    )
+        """UPDATE run SET applied_through = $3, changes_done = changes_done + $4
+        WHERE tenant_id = $1 AND run_id = $2""",
+        tx.tenant_id, run_id, through, n,
+    )  # fmt: skip
 
 
-async def next_batch(tx: TenantTx, run: Run, size: int) -> tuple[int, int] | None:
-    """First and last ord of the next batch of changes to apply, or None when all are."""
+async def next_batch(tx: TenantTx, run: Run, size: int) -> tuple[int, int, int] | None:
+    """First and last ord of the next batch of changes to apply, and how many they are; None when all are applied."""
     row = await tx.fetchrow(
-        """SELECT min(ord) AS first, max(ord) AS last FROM (
+        """SELECT min(ord) AS first, max(ord) AS last, count(*) AS n FROM (
           SELECT ord FROM change WHERE tenant_id = $1 AND run_id = $2 AND ord > $3 ORDER BY ord LIMIT $4) AS batch""",
         tx.tenant_id, run.run_id, run.applied_through, size,
     )  # fmt: skip
-    return None if row is None or row["first"] is None else (row["first"], row["last"])
+    return None if row is None or row["first"] is None else (row["first"], row["last"], row["n"])
 
 
 async def count_plan(tx: TenantTx, run_id: RunId) -> tuple[dict[str, int], int]:
@@ -178,18 +180,20 @@ async def applied_since(tx: TenantTx, run: Run, since: datetime) -> RunId | None
 
 
 async def mark_undone(tx: TenantTx, rollback: Run) -> None:
-    """Marks as undone the changes that a finished rollback inverted, and their run."""
-    await tx.execute(
+    """Marks as undone the changes that a finished rollback inverted, and their run, which counts them."""
+    undone = await tx.execute(
         """UPDATE change u SET state = 'undone' FROM change c
         WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.state = 'planned' AND u.tenant_id = $1 AND u.run_id = $3
           AND u.source_id = c.source_id AND u.subject = c.subject AND u.state <> 'conflict'
           AND u.ord <= (c.note->>'inverts')::bigint""",
         tx.tenant_id, rollback.run_id, rollback.of_run,
     )  # fmt: skip
+    # An hour's window may be undone more than once, each time what came since.
     await tx.execute(
-        """UPDATE run SET state = 'undone'
-        WHERE tenant_id = $1 AND run_id = $2 AND state = 'applied' AND kind <> 'scim_window'""",
-        *(tx.tenant_id, rollback.of_run),
+        """UPDATE run SET state = CASE WHEN kind = 'scim_window' THEN state ELSE 'undone' END,
+          figures = figures || jsonb_build_object('undone', coalesce((figures->>'undone')::bigint, 0) + $3)
+        WHERE tenant_id = $1 AND run_id = $2 AND state = 'applied'""",
+        *(tx.tenant_id, rollback.of_run, undone),
     )
 
 

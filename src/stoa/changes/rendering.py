@@ -19,8 +19,9 @@ _HAPPENED = {
     Action.REACTIVATE: "reactivated",
     Action.REMOVE: "removed",
 }
-# Columns of the store that mean nothing outside it.
-_INTERNAL = frozenset({"row_hash", "raw", "user_name_key", "email_key", "employee_id_key", "display_name_key"})
+# Columns of the store that mean nothing outside it; as do the folded copies, whose names end in _KEY.
+_INTERNAL = frozenset({"row_hash", "raw"})
+_KEY = "_key"
 
 
 async def render_changes(tx: TenantTx, run_id: RunId, ord_from: int, ord_to: int) -> list[Event]:
@@ -43,11 +44,17 @@ def _event(row: Row, run_id: RunId) -> Event:
         "source_id": str(row["source_id"]),
         "external_id": row["subject"],
         "resource_id": str(row["resource_id"]),
-        "before": _outside(row["before"]),
-        "after": _outside(row["after"]),
+        "before": outside(row["before"]),
+        "after": outside(row["after"]),
     }
     return Event(type=f"{row['target']}.{_HAPPENED[Action(row['action'])]}", subject=str(row["person_id"]), body=body)
 
 
-def _outside(doc: dict[str, Any] | None) -> dict[str, Any] | None:
-    return None if doc is None else {name: value for name, value in doc.items() if name not in _INTERNAL}
+def is_outside(name: str) -> bool:
+    """Whether a member of a change's before and after means something outside the store."""
+    return name not in _INTERNAL and not name.endswith(_KEY)
+
+
+def outside(doc: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A change's before or after without the columns that mean nothing outside of the store."""
+    return None if doc is None else {name: value for name, value in doc.items() if is_outside(name)}

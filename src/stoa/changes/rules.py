@@ -82,7 +82,14 @@ def tripped(counts: Mapping[str, int], population: int, thresholds: Mapping[Acti
                 detail=f"The run would {action} {n:,} people: {over}.",
                 hint="Compare with the source system. Approve the run if this is meant, otherwise reject it and have "
                 "the source corrected.",
-                figures={"action": str(action), "count": n, "population": population, "percent": round(share, 1)},
+                figures={
+                    "action": str(action),
+                    "count": n,
+                    "population": population,
+                    "percent": round(share, 1),
+                    "limit_percent": limit.percent,
+                    "limit": limit.absolute,
+                },
             )
         )
     return reasons

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from stoa.changes import actions, queries
 from stoa.changes.actions import SOURCE_JOB
+from stoa.changes.counting import plan_of
 from stoa.changes.model import Run, RunKind, RunState
 from stoa.cli.common import OPERATOR, Options, Session, err, out, print_json, session, show_list
 from stoa.cli.showing import as_json, change_as_json, in_words, print_run
@@ -215,8 +216,7 @@ def _now(run: Run) -> str:
         case RunState.PLANNING:
             return "Reading the report and planning" if run.of_run is None else "Planning"
         case RunState.APPLYING:
-            total = sum(run.counts.values()) + run.figures.get("conflicts", 0)
-            return f"Applying: {min(run.applied_through, total):,} of {total:,}"
+            return f"Applying: {run.changes_done:,} of {plan_of(run.figures, run.counts).changes:,}"
         case _:
             return "Waiting for the worker"
 

@@ -12,6 +12,7 @@ from stoa.alerts.actions import raise_alert, resolve_alerts
 from stoa.changes import queries
 from stoa.changes.actions import FAILED_ALERT, HELD_ALERT
 from stoa.changes.apply import Working
+from stoa.changes.counting import counted
 from stoa.changes.model import Action, Reason, Run, RunState
 from stoa.changes.rules import DEFAULT_THRESHOLDS, Threshold, tripped
 from stoa.db.transactions import TenantTx
@@ -53,8 +54,10 @@ class Planner:
         async with work.database.tenant(work.tenant_id, work.origin, role="sync") as tx:
             await work.fence(tx)
             await self.target.plan_due(tx, run)
-            counts, _ = await queries.count_plan(tx, run.run_id)
-            return await queries.enter(tx, run, RunState.PLANNED, counts=counts, planned_at=tx.now)
+            plan = await counted(tx, run.run_id)
+            return await queries.enter(
+                tx, run, RunState.PLANNED, counts=plan.counts, figures=plan.figures(), planned_at=tx.now
+            )
 
     async def plan_rollback(self, work: Working, run: Run) -> Run:
         """Plans the run that undoes another."""
@@ -64,9 +67,11 @@ class Planner:
             assert run.of_run is not None
             of_run = await queries.run_by_id(tx, run.of_run)
             await self.target.plan_rollback(tx, run, of_run)
-            counts, conflicts = await queries.count_plan(tx, run.run_id)
-            figures = {"conflicts": conflicts} if conflicts else {}
-            return await queries.enter(tx, run, RunState.PLANNED, counts=counts, figures=figures, planned_at=tx.now)
+            plan = await counted(tx, run.run_id)
+            figures = plan.figures() | ({"conflicts": plan.conflicts} if plan.conflicts else {})
+            return await queries.enter(
+                tx, run, RunState.PLANNED, counts=plan.counts, figures=figures, planned_at=tx.now
+            )
 
     async def _begin(self, work: Working, run: Run) -> Run:
         async with work.database.tenant(work.tenant_id, work.origin, role="sync") as tx:
@@ -106,14 +111,15 @@ class Planner:
         async with work.database.tenant(work.tenant_id, work.origin, role="sync") as tx:
             await work.fence(tx)
             planned = await self.target.plan_due(tx, run)
-            counts, _ = await queries.count_plan(tx, run.run_id)
+            plan = await counted(tx, run.run_id)
             figures = {
+                **plan.figures(),
                 "same_input": True,
                 "unchanged": planned.unchanged,
                 "plan_seconds": round(time.monotonic() - started, 3),
             }
             planned_run = await queries.enter(
-                tx, run, RunState.PLANNED, counts=counts, figures=figures, planned_at=tx.now, **versions.columns()
+                tx, run, RunState.PLANNED, counts=plan.counts, figures=figures, planned_at=tx.now, **versions.columns()
             )
             await _overtake(tx, planned_run)
             return planned_run
@@ -135,11 +141,12 @@ class Planner:
             planned = Planned(0, 0, 0)
             if not admitted.blocked:
                 planned = await self.target.plan_report(tx, run, frame, admitted.kept_ids)
-            counts, _ = await queries.count_plan(tx, run.run_id)
-            reasons += tripped(counts, planned.population, _thresholds(opened))
+            plan = await counted(tx, run.run_id)
+            reasons += tripped(plan.counts, planned.population, _thresholds(opened))
             reasons += _redone(await self.target.redone(tx, run))
             figures: dict[str, Any] = {
                 **admitted.figures,
+                **plan.figures(),
                 "unchanged": planned.unchanged,
                 "refused": planned.refused,
                 "warnings": [
@@ -155,7 +162,7 @@ class Planner:
                 tx,
                 run,
                 state,
-                counts=counts,
+                counts=plan.counts,
                 figures=figures,
                 reasons=[r.as_json() for r in reasons],
                 planned_at=tx.now,
@@ -219,6 +226,7 @@ async def _overtake(tx: TenantTx, run: Run) -> None:
         "code": "overtaken",
         "detail": f"The run {run.run_id} planned from a newer report.",
         "hint": "Decide on that one.",
+        "figures": {"run_id": str(run.run_id)},
     }
     overtaken = await tx.execute(
         """UPDATE run SET state = 'stale', finished_at = $4, reasons = reasons || $5::jsonb
