@@ -26,6 +26,7 @@ from stoa.kernel.problems import Misconfigured
 from stoa.outbound.http import HttpClient
 from stoa.outbound.mail import FileMailbox, MailSender, SmtpSender, SmtpServer
 from stoa.people.counting import recount_all
+from stoa.people.keys import KEYS_JOB, fill_keys
 from stoa.people.target import People
 from stoa.settings import Settings
 from stoa.sync.connectors import discover
@@ -73,6 +74,7 @@ class Platform:
             **alert_jobs(_sender(self.settings, sink), sink, base_url=_console_url(self.settings)),
             EXPIRY_JOB: expiry_job(expiring_credential),
             RECOUNT_JOB: recount_all,
+            KEYS_JOB: fill_keys,
         }
 
 

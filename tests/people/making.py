@@ -12,6 +12,7 @@ from stoa.changes.model import NewRun, Run, RunKind, RunState
 from stoa.db.database import Database
 from stoa.db.transactions import SYSTEM, TenantTx
 from stoa.kernel.ids import RunId, SourceId, TenantId
+from stoa.people.fields import KEY_COLUMNS
 from stoa.people.target import FIELD_SPECS, People
 from stoa.sync.model import FieldType
 from stoa.sync.rowhash import with_keys_and_hash
@@ -118,7 +119,7 @@ _PERSONS = "person_id, active, manager_id, merged_into"
 async def state(database: Database, tenant_id: TenantId) -> dict[str, list[dict[str, Any]]]:
     """What an undo must bring back: assertions, links, effective values, future dates. No counters, no times."""
     fields = ", ".join(FIELD_SPECS)
-    keys = "user_name_key, email_key, employee_id_key, display_name_key"
+    keys = ", ".join(KEY_COLUMNS)
     people = ", ".join(name for name in FIELD_SPECS if name != "manager_ref")
     async with database.tenant(tenant_id) as tx:
         records = await tx.fetch(

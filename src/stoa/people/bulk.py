@@ -13,10 +13,20 @@ from stoa.changes.target import Batch
 from stoa.db.transactions import TenantTx
 from stoa.kernel.ids import PersonId
 from stoa.people.clashes import CLASHES_OF_KNOWN, CLASHES_OF_MADE, CLASHES_OF_NAMES
-from stoa.people.columns import BATCH, PERSON_COLUMNS, RECORD_COLUMNS, RECORD_OF_CHANGE, assigned, listed
+from stoa.people.columns import (
+    AFTER,
+    BATCH,
+    LACKS_KEYS,
+    PERSON_COLUMNS,
+    RECORD_COLUMNS,
+    RECORD_OF_CHANGE,
+    assigned,
+    listed,
+)
 from stoa.people.dates import tenant_today
 from stoa.people.identity_locks import lock_all_identifiers
 from stoa.people.joins import join_as_fits
+from stoa.people.keys import ask_for_keys
 from stoa.people.recompute import recompute
 from stoa.people.rules_sql import in_force
 
@@ -24,7 +34,8 @@ from stoa.people.rules_sql import in_force
 _KINDS = f"""
 SELECT count(*) FILTER (WHERE c.before IS NULL) AS made, count(*) FILTER (WHERE c.after IS NULL) AS gone,
   count(*) FILTER (WHERE c.before IS NOT NULL AND c.after IS NOT NULL) AS changed,
-  coalesce(bool_or(c.subject = c.resource_id::text), false) AS resources
+  coalesce(bool_or(c.subject = c.resource_id::text), false) AS resources,
+  coalesce(bool_or({LACKS_KEYS}), false) AS unkeyed
 FROM change c WHERE {BATCH}"""
 
 # The persons are those to whom the records are linked by now, whatever the plan saw.
@@ -55,7 +66,7 @@ ORDER BY c.person_id, c.ord"""
 _UPDATE_RECORDS = f"""
 UPDATE source_record r SET {assigned(RECORD_COLUMNS, "x")}, version = r.version + 1, last_run = $2, updated_at = $5
 FROM change c JOIN source_record o ON o.tenant_id = $1 AND o.source_id = c.source_id AND o.external_id = c.subject
-CROSS JOIN LATERAL jsonb_populate_record(o, c.after) AS x
+CROSS JOIN LATERAL jsonb_populate_record(o, {AFTER}) AS x
 WHERE {BATCH} AND c.before IS NOT NULL AND c.after IS NOT NULL AND {RECORD_OF_CHANGE}"""
 _IT_LEAVES = "c.after->'present' = 'false'"
 _IT_STAYS = f"({_IT_LEAVES}) IS NOT TRUE"
@@ -143,6 +154,8 @@ async def apply_batch(tx: TenantTx, batch: Batch) -> int:
     touched = await on.persons(_LOCK)
     kinds = await tx.fetchrow(_KINDS, tx.tenant_id, batch.run.run_id, batch.first, batch.last)
     assert kinds is not None
+    if kinds["unkeyed"]:
+        await ask_for_keys(tx)
     taken = 0
     if kinds["changed"] or kinds["gone"]:
         await on.execute(CLASHES_OF_KNOWN)

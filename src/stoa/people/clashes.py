@@ -14,7 +14,8 @@ FROM (SELECT DISTINCT ON (ord) * FROM clash ORDER BY ord, code) AS x
 WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.ord = x.ord"""
 
 
-# What stands there is no longer what the plan saw. (OFFSET 0: the document is made once, not once for each field.)
+# What stands there is no longer what the plan saw. A folded copy goes with its field, and may have been filled in
+# since. (OFFSET 0: the document is made once, not once for each field.)
 CLASHES_OF_KNOWN = _set_aside(f"""
 WITH clash AS (
   SELECT c.ord, 'changed_since' AS code, fields.list AS fields
@@ -22,7 +23,8 @@ WITH clash AS (
   CROSS JOIN LATERAL (SELECT to_jsonb(r) AS doc OFFSET 0) AS now
   CROSS JOIN LATERAL (
     SELECT jsonb_agg(jsonb_build_object('field', f.key, 'expected', f.value, 'now', now.doc->f.key)) AS list
-    FROM jsonb_each(c.before) AS f WHERE now.doc->f.key IS DISTINCT FROM f.value) AS fields
+    FROM jsonb_each(c.before) AS f
+    WHERE now.doc->f.key IS DISTINCT FROM f.value AND right(f.key, 4) <> '_key') AS fields
   WHERE {BATCH} AND c.before IS NOT NULL AND fields.list IS NOT NULL
   UNION ALL
   SELECT c.ord, 'record_is_gone', NULL FROM change c

@@ -3,7 +3,7 @@
 Identifiers come from the code alone, never from input.
 """
 
-from stoa.people.fields import FIELDS, KEY_COLUMNS, PERSON_FIELDS
+from stoa.people.fields import FIELDS, KEY_COLUMNS, LATER_KEYED, PERSON_FIELDS
 
 # What a record asserts, as it stands in a journal row.
 RECORD_VALUES: tuple[str, ...] = tuple(f.name for f in FIELDS)
@@ -28,6 +28,14 @@ def differ(columns: tuple[str, ...], one: str, other: str) -> str:
     """A condition: the two rows differ in any of the columns."""
     return f"({listed(columns, one)}) IS DISTINCT FROM ({listed(columns, other)})"
 
+
+# Of a change `c`: what it does to the record, where a name that comes without its folded copy, which SQL cannot make,
+# takes away the copy of the old name; and whether there is such a name.
+_FORGOTTEN = " || ".join(
+    f"""CASE WHEN c.after ? '{name}' THEN '{{"{name}_key": null}}' ELSE '{{}}' END::jsonb""" for name in LATER_KEYED
+)
+AFTER = f"({_FORGOTTEN} || c.after)"
+LACKS_KEYS = " OR ".join(f"(c.after->>'{name}' IS NOT NULL AND c.after->>'{name}_key' IS NULL)" for name in LATER_KEYED)
 
 # The planned changes of a batch, as `c`: $1 tenant, $2 run, $3 and $4 first and last ord. And the record of a change.
 BATCH = "c.tenant_id = $1 AND c.run_id = $2 AND c.ord BETWEEN $3 AND $4 AND c.state = 'planned'"

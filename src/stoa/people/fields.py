@@ -36,7 +36,7 @@ FIELDS: tuple[Field, ...] = (
     Field("employee_id", keyed=True, max_length=200),
     Field("display_name", keyed=True),
     Field("given_name"),
-    Field("family_name"),
+    Field("family_name", keyed=True),
     Field("phone", max_length=100),
     Field("title"),
     Field("job_code", max_length=200),
@@ -57,6 +57,9 @@ BY_NAME = {field.name: field for field in FIELDS}
 PERSON_FIELDS: tuple[str, ...] = tuple(f.name for f in FIELDS if f.type is not FieldType.REFERENCE)
 KEYED: tuple[str, ...] = tuple(f.name for f in FIELDS if f.keyed)
 KEY_COLUMNS: tuple[str, ...] = tuple(f"{name}_key" for name in KEYED)
+# Keyed since migration 0013. Records of before have a null there until `keys.fill_keys` has come to them, and changes
+# that were planned or journalled before say nothing of them.
+LATER_KEYED: tuple[str, ...] = ("family_name",)
 # What an authority version ranks.
 AUTHORITY_FIELDS: tuple[str, ...] = (*PERSON_FIELDS, "manager_ref", "active")
 

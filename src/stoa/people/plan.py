@@ -4,8 +4,9 @@
 # Polars' signatures name types of NumPy, which is not installed.
 # pyright: reportUnknownMemberType=false
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 
 import polars as pl
 
@@ -15,7 +16,7 @@ from stoa.kernel.ids import new_id
 from stoa.people.columns import RECORD_VALUES
 from stoa.people.dates import tenant_today
 from stoa.people.delta import Delta, compare, with_depth
-from stoa.people.fields import KEY_COLUMNS
+from stoa.people.fields import KEY_COLUMNS, LATER_KEYED
 from stoa.people.joins import join_as_fits
 from stoa.people.resolving import resolve_new
 from stoa.people.rules import Refuse
@@ -30,9 +31,18 @@ _NOT_PLANNED = """NOT EXISTS (
   SELECT FROM change c WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.source_id = $3 AND c.subject = r.external_id)"""
 
 
-def _document(alias: str, present: str, active: str) -> str:
-    pairs = [f"'{name}', {alias}.{name}" for name in (*RECORD_VALUES, *KEY_COLUMNS, "row_hash", "asserted_active")]
+def _document(alias: str, present: str, active: str, values: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The record `alias` as jsonb. values: expressions that stand for columns."""
+    names = (*RECORD_VALUES, *KEY_COLUMNS, "row_hash", "asserted_active")
+    pairs = [f"'{name}', {values.get(name, f'{alias}.{name}')}" for name in names]
     return f"jsonb_build_object('present', {present}, 'active', {active}, {', '.join(pairs)})"
+
+
+# That the folded copy of an unchanged name is still to be filled in is no difference between the report and the record.
+_FILLED = {
+    f"{name}_key": f"CASE WHEN r.{name}_key IS NULL AND r.{name} = s.{name} THEN s.{name}_key ELSE r.{name}_key END"
+    for name in LATER_KEYED
+}
 
 
 _MADE = f"""
@@ -57,7 +67,7 @@ _CHANGED = f"""{_INTO}
 SELECT $1, $2, {ACTION}, {REASON}, external_id, $3, resource_id, person_id, d.before, d.after, 'planned', $4
 FROM (
   SELECT s.external_id, r.resource_id, r.person_id, r.active AS was, {in_force("s", "$5")} AS will,
-    {_document("s", "true", in_force("s", "$5"))} AS new, {_document("r", "r.present", "r.active")} AS old
+    {_document("s", "true", in_force("s", "$5"))} AS new, {_document("r", "r.present", "r.active", _FILLED)} AS old
   FROM stage.person_record s JOIN source_record r ON {_RECORD} AND r.external_id = s.external_id
   WHERE {_MINE} AND s.action = 'update' ORDER BY s.external_id) AS doc
 {_DIFFERENCE} WHERE d.told > 0"""

@@ -10,6 +10,7 @@ from stoa.changes.model import Run, RunKind
 from stoa.db.transactions import TenantTx
 from stoa.people.columns import RECORD_COLUMNS
 from stoa.people.dates import tenant_today
+from stoa.people.fields import KEY_COLUMNS
 from stoa.people.joins import FEW_ROWS, join_as_fits
 from stoa.people.rules_sql import in_force
 
@@ -38,7 +39,8 @@ SELECT c.subject, c.source_id, (array_agg(c.resource_id))[1] AS resource_id,
   (array_agg(c.after IS NULL ORDER BY c.ord DESC))[1] AS gone
 FROM change c WHERE {_APPLIED} GROUP BY c.subject, c.source_id"""
 
-_COLUMNS = ", ".join(f"'{name}'" for name in RECORD_COLUMNS)
+# What is compared of a record that was made; a folded copy may have been filled in since.
+_COLUMNS = ", ".join(f"'{name}'" for name in RECORD_COLUMNS if name not in KEY_COLUMNS)
 # A folded copy goes with its field.
 _FIELD_OF = "CASE WHEN k LIKE '%%\\_key' THEN left(k, -4) ELSE k END"
 # Fields that the run changed and nobody touched since.
