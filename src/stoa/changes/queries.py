@@ -13,7 +13,7 @@ from stoa.changes.standing import note_transition
 from stoa.db.transactions import Row, TenantTx
 from stoa.kernel.ids import ConnectionId, RunId, SourceId, new_id
 
-_RUN = """run_id, kind, state, target, source_id, connection_id, of_run, plan_only, actor, input_digest,
+RUN_COLUMNS = """run_id, kind, state, target, source_id, connection_id, of_run, plan_only, actor, input_digest,
  mapping_version,
  authority_version, lease_epoch, reasons, counts, figures, applied_through, created_at, planned_at, decided_at,
  decided_by, finished_at, applying_at, changes_done, decided_note"""
@@ -22,13 +22,16 @@ STATE = """CASE WHEN c.state <> 'planned' THEN c.state WHEN c.ord <= r.applied_t
  WHEN r.state IN ('rejected', 'held') THEN r.state ELSE 'planned' END"""
 
 
-def _run(row: Row) -> Run:
+def run_of(row: Row) -> Run:
+    """A run from a row that has RUN_COLUMNS."""
     values: dict[str, Any] = dict(row.items())
+    values.pop("source_name", None)
     values["kind"], values["state"] = RunKind(row["kind"]), RunState(row["state"])
     return Run(**values)
 
 
-def _change(row: Row) -> Change:
+def change_of(row: Row) -> Change:
+    """A change from a row that has its columns, with its standing as `state`."""
     values: dict[str, Any] = dict(row.items())
     values["action"] = Action(row["action"])
     return Change(**values)
@@ -39,34 +42,34 @@ async def insert_run(tx: TenantTx, new: NewRun) -> Run:
     row = await tx.fetchrow(
         f"""INSERT INTO run
           (tenant_id, run_id, kind, state, target, source_id, connection_id, of_run, plan_only, actor, created_at)
-        VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10) RETURNING {_RUN}""",
+        VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10) RETURNING {RUN_COLUMNS}""",
         *(tx.tenant_id, new_id(), new.kind, new.target, new.source_id, new.connection_id, new.of_run, new.plan_only),
         *(tx.origin.actor, tx.now),
     )
     assert row is not None
-    return _run(row)
+    return run_of(row)
 
 
 async def run_by_id(tx: TenantTx, run_id: UUID, *, lock: bool = False) -> Run:
     """The run. Raises NoSuchRun."""
     row = await tx.fetchrow(
-        f"SELECT {_RUN} FROM run WHERE tenant_id = $1 AND run_id = $2{' FOR UPDATE' if lock else ''}",
+        f"SELECT {RUN_COLUMNS} FROM run WHERE tenant_id = $1 AND run_id = $2{' FOR UPDATE' if lock else ''}",
         tx.tenant_id,
         run_id,
     )
     if row is None:
         raise NoSuchRun(f"There is no run {run_id} in this tenant.", hint="The list of runs shows those there are.")
-    return _run(row)
+    return run_of(row)
 
 
 async def recent_runs(tx: TenantTx, *, source_id: SourceId | None = None, limit: int = 20) -> list[Run]:
     """The latest runs, newest first (index run_recent, or run_source)."""
     rows = await tx.fetch(
-        f"""SELECT {_RUN} FROM run WHERE tenant_id = $1 AND ($2::uuid IS NULL OR source_id = $2)
+        f"""SELECT {RUN_COLUMNS} FROM run WHERE tenant_id = $1 AND ($2::uuid IS NULL OR source_id = $2)
         ORDER BY created_at DESC, run_id DESC LIMIT $3""",
         tx.tenant_id, source_id, limit,
     )  # fmt: skip
-    return [_run(row) for row in rows]
+    return [run_of(row) for row in rows]
 
 
 async def next_open_run(tx: TenantTx, source_id: SourceId) -> Run | None:
@@ -75,12 +78,12 @@ async def next_open_run(tx: TenantTx, source_id: SourceId) -> Run | None:
     Whatever was approved or begun comes first, then what is queued.
     """
     row = await tx.fetchrow(
-        f"""SELECT {_RUN} FROM run WHERE tenant_id = $1 AND source_id = $2
+        f"""SELECT {RUN_COLUMNS} FROM run WHERE tenant_id = $1 AND source_id = $2
         AND (state IN ('queued', 'planning', 'approved', 'applying') OR (state = 'planned' AND NOT plan_only))
         ORDER BY state IN ('applying', 'approved') DESC, created_at, run_id LIMIT 1""",
         tx.tenant_id, source_id,
     )  # fmt: skip
-    return None if row is None else _run(row)
+    return None if row is None else run_of(row)
 
 
 async def enter(tx: TenantTx, run: Run, state: RunState, **columns: object) -> Run:
@@ -92,7 +95,8 @@ async def enter(tx: TenantTx, run: Run, state: RunState, **columns: object) -> R
     assert all(name.isidentifier() for name in names)
     sets = "".join(f", {name} = ${i}" for i, name in enumerate(names, start=5))
     row = await tx.fetchrow(
-        f"UPDATE run SET state = $3{sets} WHERE tenant_id = $1 AND run_id = $2 AND state = ANY($4) RETURNING {_RUN}",
+        f"""UPDATE run SET state = $3{sets} WHERE tenant_id = $1 AND run_id = $2 AND state = ANY($4)
+        RETURNING {RUN_COLUMNS}""",
         tx.tenant_id, run.run_id, state, sources_of(state), *columns.values(),
     )  # fmt: skip
     if row is None:
@@ -101,7 +105,7 @@ async def enter(tx: TenantTx, run: Run, state: RunState, **columns: object) -> R
             f"The run {run.run_id} is {now.state} and cannot become {state}.",
             hint="Look at it again: somebody else may have acted on it.",
         )
-    after = _run(row)
+    after = run_of(row)
     await note_transition(tx, run, after)
     return after
 
@@ -162,7 +166,7 @@ async def changes_page(
         ORDER BY c.ord LIMIT $6""",
         tx.tenant_id, run_id, after, actions, conflicts_only, limit,
     )  # fmt: skip
-    return [_change(row) for row in rows]
+    return [change_of(row) for row in rows]
 
 
 async def clear_plan(tx: TenantTx, run_id: RunId) -> None:
