@@ -52,8 +52,8 @@ async def ask_for_keys(tx: TenantTx) -> None:
     await enqueue(tx, KEYS_JOB, "all")
 
 
-async def fill_keys(job: JobRun) -> None:
-    """Handles KEYS_JOB: the records first, then the persons, in transactions of some thousand rows.
+async def fill_keys(job: JobRun, *, limit: int = _BATCH) -> None:
+    """Handles KEYS_JOB: the records first, then the persons, in transactions of `limit` rows.
 
     Whatever was committed is not written again by who goes on after a crash: rows whose keys fit are read and left.
     """
@@ -61,12 +61,12 @@ async def fill_keys(job: JobRun) -> None:
     while at is not None:
         async with job.database.tenant(job.tenant_id, job.origin) as tx:
             await job.fence(tx)
-            at = await fill_records(tx, at)
+            at = await fill_records(tx, at, limit=limit)
     last: UUID | None = UUID(int=0)
     while last is not None:
         async with job.database.tenant(job.tenant_id, job.origin) as tx:
             await job.fence(tx)
-            last = await fill_persons(tx, last)
+            last = await fill_persons(tx, last, limit=limit)
 
 
 async def fill_records(tx: TenantTx, after: tuple[UUID, str], *, limit: int = _BATCH) -> tuple[UUID, str] | None:
