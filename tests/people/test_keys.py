@@ -57,7 +57,7 @@ class Company:
                 )
 
     async def fill(self, killed_at: int = 10**6) -> None:
-        ids = (self.database, self.tenant_id, new_id(), KEYS_JOB, "all", {}, 1, 1, "0" * 32)
+        ids = (self.database, self.tenant_id, new_id(), KEYS_JOB, "all", dict[str, Any](), 1, 1, "0" * 32)
         await fill_keys(Job(*ids, killed_at=killed_at), limit=25)
 
     async def wrong(self) -> list[str]:

@@ -24,3 +24,5 @@ COLLISION: Final[tuple[type[Exception], ...]] = (
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,
 )
+# A statement ran into the transaction's `statement_timeout`.
+StatementCancelled = asyncpg.QueryCanceledError

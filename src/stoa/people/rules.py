@@ -88,13 +88,14 @@ def effective(records: Iterable[Linked], ranking: Ranking) -> Effective:
     standing = list(records)
     values = {name: strongest(standing, name, ranking) for name in PERSON_FIELDS}
     keys = {f"{name}_key": key_of(values[name]) for name in KEYED}
-    by_manager = [r for r in _in_order(standing, ranking.get("manager_ref", ())) if r.manager is not None]
+    by_manager = [r for r in in_order(standing, ranking.get("manager_ref", ())) if r.manager is not None]
     return Effective(
         _strictest(standing, ranking.get("active", ())), values, keys, by_manager[0].manager if by_manager else None
     )
 
 
-def _in_order(records: Iterable[Linked], ranked: Sequence[SourceId]) -> list[Linked]:
+def in_order(records: Iterable[Linked], ranked: Sequence[SourceId]) -> list[Linked]:
+    """The records from the strongest to the weakest: see `effective`."""
     places = {source: place for place, source in enumerate(ranked)}
     return sorted(
         records,
@@ -104,7 +105,7 @@ def _in_order(records: Iterable[Linked], ranked: Sequence[SourceId]) -> list[Lin
 
 def strongest(records: Iterable[Linked], name: str, ranking: Ranking) -> Value:
     """The value of one field that follows for the person of these records: see `effective`."""
-    for record in _in_order(records, ranking.get(name, ())):
+    for record in in_order(records, ranking.get(name, ())):
         value = record.held[name] if name in record.held else record.values.get(name)
         if value is not None:
             return value

@@ -1,0 +1,261 @@
+"""People found, filtered, sorted and paged. Each order and each arm of a search has an index
+(tests/people/test_listing_indexes.py reads the plans).
+"""
+
+# ruff: noqa: S608 - identifiers are code; every value is a bound parameter
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, TypeAlias
+from uuid import UUID
+
+from stoa.db.errors import StatementCancelled
+from stoa.db.transactions import Row, TenantTx
+from stoa.kernel.filters import Typed, sql
+from stoa.kernel.ids import PersonId, parse_id
+from stoa.kernel.problems import BadInput, Problem
+from stoa.people.catalogue import BINDING
+from stoa.people.searching import MOST_FOUND, Search, found_by
+
+PeopleSort = Literal["display_name", "updated_at"]
+Position: TypeAlias = tuple[str | int | None, ...]
+
+# A filter on what no index answers reads everybody; whoever waits for it is told so before they give up.
+_SCAN_MILLISECONDS: Final = 3_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_LATEST: Final = 2**56
+_TEXTS: Final = (
+    *("display_name", "given_name", "family_name", "user_name", "email", "employee_id", "title", "department"),
+    *("division", "cost_center", "organization", "location", "worker_type"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleAsk:
+    """What is asked of the list.
+
+    Attributes:
+        search: what a name, address or id begins with; empty for all.
+        where: a filter, checked against `catalogue.CATALOGUE`; None for none.
+        descending: from the other end. People without a name come after all others, or before them.
+        after: where the last page ended: its `next`.
+    """
+
+    search: str = ""
+    where: Typed | None = None
+    sort: PeopleSort = "display_name"
+    descending: bool = False
+    after: Position | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPerson:
+    """A person as a line of the list.
+
+    Attributes:
+        texts: effective values by the name of the field.
+        sources: the names of the sources that have a record of them in their latest word, in the order of their age.
+    """
+
+    person_id: PersonId
+    active: bool
+    texts: Mapping[str, str | None]
+    updated_at: datetime
+    sources: Sequence[str]
+
+    @property
+    def name(self) -> str | None:
+        """What to call them, or None where no source says anything of the kind."""
+        texts = self.texts
+        parts = " ".join(part for part in (texts["given_name"], texts["family_name"]) if part)
+        return texts["display_name"] or parts or texts["user_name"] or texts["email"] or texts["employee_id"]
+
+
+@dataclass(frozen=True, slots=True)
+class PeoplePage:
+    """People, and where the next page begins; None at the end.
+
+    too_many: the search matches more than `searching.MOST_FOUND` people, of whom only so many were looked at.
+    """
+
+    rows: Sequence[ListedPerson]
+    next: Position | None
+    too_many: bool = False
+
+
+class ReadsTooMuch(Problem):
+    """A filter was stopped because nothing but reading everybody would have answered it in time."""
+
+    code = "reads_too_much"
+    status = 422
+
+
+async def people_page(tx: TenantTx, ask: PeopleAsk) -> PeoplePage:
+    """A page of the tenant's people.
+
+    Raises:
+        BadInput: `ask.after` is no place in this list.
+        ReadsTooMuch: the filter could not be answered in time.
+    """
+    # The last statements of a read-only transaction: what is set here ends with it.
+    await tx.execute(f"SET LOCAL statement_timeout = {_SCAN_MILLISECONDS}")
+    try:
+        rows, too_many = await _rows(tx, ask)
+    except StatementCancelled as error:
+        raise ReadsTooMuch(
+            "The filter was stopped: it has to read too many people one by one.",
+            hint="Search for a name as well, or filter by user_name, email, employee_id, display_name or family_name, "
+            "which have an index.",
+        ) from error
+    shown = rows[: ask.limit]
+    sources = await _sources_of(tx, [row["person_id"] for row in shown])
+    found = [_listed(row, sources.get(row["person_id"], ())) for row in shown]
+    return PeoplePage(found, _position(ask, shown[-1]) if len(rows) > ask.limit else None, too_many)
+
+
+async def all_people(tx: TenantTx, ask: PeopleAsk, *, at_once: int = 1_000) -> AsyncGenerator[ListedPerson]:
+    """Everybody who is asked for, in the same order, one page of `at_once` in memory at a time."""
+    ask = replace(ask, after=None, limit=at_once)
+    while True:
+        page = await people_page(tx, ask)
+        for row in page.rows:
+            yield row
+        if page.next is None:
+            return
+        ask = replace(ask, after=page.next)
+
+
+# ------------------------------------------------------------------ parts of a list
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of the list that one index answers.
+
+    Attributes:
+        where: besides the tenant and what is asked for.
+        keys: the columns that it is ordered by, ascending; the last is the person's id.
+    """
+
+    where: str
+    keys: tuple[str, ...]
+
+
+# A comparison of rows does not pass from names to those who have none: an index answers the one or the other.
+_NAMED: Final = Part("p.display_name_key IS NOT NULL", ("display_name_key", "person_id"))
+_NAMELESS: Final = Part("p.display_name_key IS NULL", ("person_id",))
+_UPDATED: Final = Part("TRUE", ("updated_at", "person_id"))
+
+
+def _parts(ask: PeopleAsk) -> tuple[tuple[Part, Position | None], ...]:
+    """The parts that are left of the list, in order, with the place to begin at in the first."""
+    if ask.sort == "updated_at":
+        return ((_UPDATED, ask.after),)
+    parts = (_NAMELESS, _NAMED) if ask.descending else (_NAMED, _NAMELESS)
+    match ask.after:
+        case None:
+            return tuple((part, None) for part in parts)
+        case (None, last):
+            begin, after = _NAMELESS, (last,)
+        case (str(name), last):
+            begin, after = _NAMED, (name, last)
+        case _:
+            raise _no_position()
+    left = parts[parts.index(begin) :]
+    return tuple((part, after if part is begin else None) for part in left)
+
+
+async def _rows(tx: TenantTx, ask: PeopleAsk) -> tuple[list[Row], bool]:
+    search = found_by(ask.search)
+    rows: list[Row] = []
+    too_many = False
+    for part, after in _parts(ask):
+        text, params = page_query(tx, replace(ask, limit=ask.limit - len(rows)), search, part, after)
+        rows += await tx.fetch(text, *params)
+        too_many = too_many or any(row["most"] > MOST_FOUND for row in rows[:1])
+        if len(rows) > ask.limit:
+            break
+    return rows, too_many
+
+
+def page_query(
+    tx: TenantTx, ask: PeopleAsk, search: Search | None, part: Part, after: Position | None
+) -> tuple[str, tuple[object, ...]]:
+    """The statement of a page, or of a part of it, and its parameters. It asks for one row more than the page holds."""
+    where, params = "p.tenant_id = $1 AND p.merged_into IS NULL", (tx.tenant_id,)
+    bound: tuple[object, ...] = params
+    if ask.where is not None:
+        condition = sql(ask.where, BINDING, first_param=2, now=tx.now)
+        where, bound = f"{where} AND {condition.text}", (*params, *condition.params)
+    found, most = "", "0"
+    if search is not None:
+        # What is found is ordered afterwards, so that each arm can use the index of its own.
+        found, terms = search.sql(where, first_param=len(bound) + 1)
+        bound = (*bound, *terms)
+        where = "p.tenant_id = $1 AND p.person_id = ANY(ARRAY(SELECT person_id FROM found))"
+        most = "(SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM found GROUP BY arm) AS counted)"
+    where += f" AND {part.where}"
+    if after is not None:
+        marks = ", ".join(f"${i}" for i in range(len(bound) + 1, len(bound) + 1 + len(part.keys)))
+        names = ", ".join(f"p.{key}" for key in part.keys)
+        where += f" AND ({names}) {'<' if ask.descending else '>'} ({marks})"
+        bound = (*bound, *_marks(part, after))
+    order = ", ".join(f"p.{key} DESC" if ask.descending else f"p.{key}" for key in part.keys)
+    columns = ", ".join(f"p.{name}" for name in (*_TEXTS, "active", "updated_at", "display_name_key", "person_id"))
+    text = f"{found}SELECT {columns}, {most} AS most FROM person p WHERE {where} ORDER BY {order} LIMIT {ask.limit + 1}"
+    return text, bound
+
+
+# ------------------------------------------------------------------ places in the list
+
+
+def _position(ask: PeopleAsk, row: Row) -> Position:
+    if ask.sort == "updated_at":
+        return ((row["updated_at"] - _EPOCH) // _MICROSECOND, str(row["person_id"]))
+    return (row["display_name_key"], str(row["person_id"]))
+
+
+def _marks(part: Part, after: Position) -> tuple[object, ...]:
+    """What the next page comes after: it went through the visitor's hands."""
+    if len(after) != len(part.keys):
+        raise _no_position()
+    return tuple(_mark(key, mark) for key, mark in zip(part.keys, after, strict=True))
+
+
+def _mark(key: str, mark: object) -> object:
+    match mark:
+        case int() if key == "updated_at" and 0 <= mark < _LATEST:
+            return _EPOCH + mark * _MICROSECOND
+        case str() if key == "person_id" and (found := parse_id(mark)) is not None:
+            return found
+        case str() if key == "display_name_key" and "\0" not in mark:
+            return mark
+        case _:
+            raise _no_position()
+
+
+def _no_position() -> BadInput:
+    return BadInput("This place in the list of people does not exist.", hint="Begin at the first page.")
+
+
+# ------------------------------------------------------------------ lines of the list
+
+
+_SOURCES: Final = """
+SELECT r.person_id, array_agg(DISTINCT s.name) AS names FROM source_record r
+JOIN source s ON s.tenant_id = $1 AND s.source_id = r.source_id
+WHERE r.tenant_id = $1 AND r.person_id = ANY($2) AND r.present GROUP BY r.person_id"""
+
+
+async def _sources_of(tx: TenantTx, person_ids: Sequence[UUID]) -> dict[UUID, list[str]]:
+    if not person_ids:
+        return {}
+    return {row["person_id"]: row["names"] for row in await tx.fetch(_SOURCES, tx.tenant_id, person_ids)}
+
+
+def _listed(row: Row, sources: Sequence[str]) -> ListedPerson:
+    texts = {name: row[name] for name in _TEXTS}
+    return ListedPerson(row["person_id"], row["active"], texts, row["updated_at"], sources)
