@@ -4,7 +4,7 @@
 
 # ruff: noqa: S608 - identifiers are code; every value is a bound parameter
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypeAlias
@@ -41,6 +41,7 @@ class PeopleAsk:
         where: a filter, checked against `catalogue.CATALOGUE`; None for none.
         descending: from the other end. People without a name come after all others, or before them.
         after: where the last page ended: its `next`.
+        most: people whom each arm of a search looks at.
     """
 
     search: str = ""
@@ -49,6 +50,7 @@ class PeopleAsk:
     descending: bool = False
     after: Position | None = None
     limit: int = 50
+    most: int = MOST_FOUND
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class ListedPerson:
 class PeoplePage:
     """People, and where the next page begins; None at the end.
 
-    too_many: the search matches more than `searching.MOST_FOUND` people, of whom only so many were looked at.
+    too_many: the search matches more than `PeopleAsk.most` people, of whom only so many were looked at.
     """
 
     rows: Sequence[ListedPerson]
@@ -114,18 +116,6 @@ async def people_page(tx: TenantTx, ask: PeopleAsk) -> PeoplePage:
     sources = await _sources_of(tx, [row["person_id"] for row in shown])
     found = [_listed(row, sources.get(row["person_id"], ())) for row in shown]
     return PeoplePage(found, _position(ask, shown[-1]) if len(rows) > ask.limit else None, too_many)
-
-
-async def all_people(tx: TenantTx, ask: PeopleAsk, *, at_once: int = 1_000) -> AsyncGenerator[ListedPerson]:
-    """Everybody who is asked for, in the same order, one page of `at_once` in memory at a time."""
-    ask = replace(ask, after=None, limit=at_once)
-    while True:
-        page = await people_page(tx, ask)
-        for row in page.rows:
-            yield row
-        if page.next is None:
-            return
-        ask = replace(ask, after=page.next)
 
 
 # ------------------------------------------------------------------ parts of a list
@@ -175,7 +165,7 @@ async def _rows(tx: TenantTx, ask: PeopleAsk) -> tuple[list[Row], bool]:
     for part, after in _parts(ask):
         text, params = page_query(tx, replace(ask, limit=ask.limit - len(rows)), search, part, after)
         rows += await tx.fetch(text, *params)
-        too_many = too_many or any(row["most"] > MOST_FOUND for row in rows[:1])
+        too_many = too_many or any(row["most"] > ask.most for row in rows[:1])
         if len(rows) > ask.limit:
             break
     return rows, too_many
@@ -193,7 +183,7 @@ def page_query(
     found, most = "", "0"
     if search is not None:
         # What is found is ordered afterwards, so that each arm can use the index of its own.
-        found, terms = search.sql(where, first_param=len(bound) + 1)
+        found, terms = search.sql(where, first_param=len(bound) + 1, most=ask.most)
         bound = (*bound, *terms)
         where = "p.tenant_id = $1 AND p.person_id = ANY(ARRAY(SELECT person_id FROM found))"
         most = "(SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM found GROUP BY arm) AS counted)"

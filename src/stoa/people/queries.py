@@ -14,7 +14,7 @@ from stoa.people.fields import KEY_COLUMNS, PERSON_FIELDS
 from stoa.people.model import Person, Record
 from stoa.people.rules import Candidate, domain_of
 
-_RECORD = f"""r.source_id, r.external_id, r.resource_id, r.person_id, r.present, r.asserted_active, r.active,
+RECORD = f"""r.source_id, r.external_id, r.resource_id, r.person_id, r.present, r.asserted_active, r.active,
  {listed(RECORD_VALUES, "r")}, r.scim_external_id, r.raw, r.version, r.created_at, r.updated_at"""
 
 
@@ -43,7 +43,7 @@ async def record_by_resource(
 ) -> Record | None:
     """The present record of a source with this SCIM id, locked until the end of the transaction if asked."""
     row = await tx.fetchrow(
-        f"""SELECT {_RECORD} FROM source_record r
+        f"""SELECT {RECORD} FROM source_record r
         WHERE r.tenant_id = $1 AND r.resource_id = $2 AND r.source_id = $3 AND r.present
         {"FOR UPDATE" if lock else ""}""",
         tx.tenant_id, resource_id, source_id,
@@ -54,7 +54,7 @@ async def record_by_resource(
 async def record_by_key(tx: TenantTx, source_id: SourceId, external_id: str) -> Record | None:
     """A source's record by its key, present or gone."""
     row = await tx.fetchrow(
-        f"SELECT {_RECORD} FROM source_record r WHERE r.tenant_id = $1 AND r.source_id = $2 AND r.external_id = $3",
+        f"SELECT {RECORD} FROM source_record r WHERE r.tenant_id = $1 AND r.source_id = $2 AND r.external_id = $3",
         tx.tenant_id, source_id, external_id,
     )  # fmt: skip
     return None if row is None else record_of(row)
@@ -69,7 +69,7 @@ async def records_named(
     Written in arms because each has an index of its own: the client's ids of present and of gone records have two.
     """
     rows = await tx.fetch(
-        f"""SELECT {_RECORD} FROM source_record r WHERE r.tenant_id = $1 AND r.source_id = $2
+        f"""SELECT {RECORD} FROM source_record r WHERE r.tenant_id = $1 AND r.source_id = $2
         AND (r.user_name_key = $3 OR (r.scim_external_id = $4 AND r.present)
           OR (r.scim_external_id = $4 AND NOT r.present))
         ORDER BY r.present DESC, r.updated_at DESC, r.resource_id FOR UPDATE""",
@@ -94,7 +94,7 @@ async def records_page(
     """
     text, params = _condition(where)
     rows = await tx.fetch(
-        f"""SELECT {_RECORD} FROM source_record r WHERE r.tenant_id = $1 AND r.source_id = $2 AND r.present AND {text}
+        f"""SELECT {RECORD} FROM source_record r WHERE r.tenant_id = $1 AND r.source_id = $2 AND r.present AND {text}
         ORDER BY {order_by} LIMIT ${len(params) + 3} OFFSET ${len(params) + 4}""",
         tx.tenant_id, source_id, *params, limit, offset,
     )  # fmt: skip
@@ -104,7 +104,7 @@ async def records_page(
 async def records_after(tx: TenantTx, after: UUID | None = None, *, limit: int = 100) -> list[Record]:
     """A page of all sources' records, gone ones too, in the order of their resource ids."""
     rows = await tx.fetch(
-        f"""SELECT {_RECORD} FROM source_record r
+        f"""SELECT {RECORD} FROM source_record r
         WHERE r.tenant_id = $1 AND ($2::uuid IS NULL OR r.resource_id > $2)
         ORDER BY r.resource_id LIMIT $3""",
         tx.tenant_id, after, limit,
@@ -209,6 +209,17 @@ def _person(row: Row) -> Person:
         created_run=row["created_run"],
         keys={name: row[name] for name in KEY_COLUMNS},
     )
+
+
+async def person_names(tx: TenantTx, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """What to call people, by their ids, as far as any source says anything of the kind."""
+    rows = await tx.fetch(
+        """SELECT p.person_id, coalesce(p.display_name, nullif(concat_ws(' ', p.given_name, p.family_name), ''),
+          p.user_name, p.email, p.employee_id) AS name
+        FROM person p WHERE p.tenant_id = $1 AND p.person_id = ANY($2)""",
+        *(tx.tenant_id, list(ids)),
+    )
+    return {row["person_id"]: row["name"] for row in rows if row["name"] is not None}
 
 
 async def headcount(tx: TenantTx) -> tuple[int, int]:

@@ -42,8 +42,11 @@ class Search:
     arms: tuple[Beginning, ...]
     person_id: UUID | None = None
 
-    def sql(self, where: str, *, first_param: int) -> tuple[str, list[object]]:
-        """`WITH found AS (...)` with `arm` and `person_id`, and its parameters. where: what else must hold of `p`."""
+    def sql(self, where: str, *, first_param: int, most: int = MOST_FOUND) -> tuple[str, list[object]]:
+        """`WITH found AS (...)` with `arm` and `person_id`, and its parameters.
+
+        where: what else must hold of `p`. most: how many people each arm finds, and one more where there are more.
+        """
         params: list[object] = []
 
         def bind(value: object) -> str:
@@ -52,7 +55,7 @@ class Search:
 
         arms = [*(self._beginning(arm, bind) for arm in self.arms), *self._ids(bind)]
         selects = [
-            f"(SELECT {n} AS arm, p.person_id FROM {start} WHERE {where} AND {condition} {order}LIMIT {MOST_FOUND + 1})"
+            f"(SELECT {n} AS arm, p.person_id FROM {start} WHERE {where} AND {condition} {order}LIMIT {most + 1})"
             for n, (start, condition, order) in enumerate(arms)
         ]
         return f"WITH found AS MATERIALIZED ({' UNION ALL '.join(selects)})\n", params

@@ -8,7 +8,7 @@ from typing import Any
 
 from stoa.changes.model import Run
 from stoa.db.transactions import TenantTx
-from stoa.kernel.ids import ConnectionId
+from stoa.kernel.ids import ConnectionId, SourceId
 from stoa.sync.model import ColumnProfile, Profile
 from stoa.tenants.status import note_expected
 
@@ -100,3 +100,13 @@ async def forget_input(tx: TenantTx, connection_id: ConnectionId) -> None:
         tx.tenant_id,
         connection_id,
     )
+
+
+async def confirmed(tx: TenantTx) -> dict[SourceId, datetime]:
+    """When each source's word was last read as a whole and applied. Who tells of changes alone is not there."""
+    rows = await tx.fetch(
+        """SELECT source_id, max(last_success_at) AS at FROM freshness
+        WHERE tenant_id = $1 AND last_success_at IS NOT NULL GROUP BY source_id""",
+        tx.tenant_id,
+    )
+    return {row["source_id"]: row["at"] for row in rows}

@@ -1,0 +1,69 @@
+"""The journal of one person, newest first."""
+
+# ruff: noqa: S608 - a constant of the code; every value is a bound parameter
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from stoa.changes.model import Action, Change, RunKind
+from stoa.changes.queries import STATE
+from stoa.db.transactions import TenantTx
+from stoa.kernel.ids import PersonId
+from stoa.kernel.problems import BadInput
+
+Position: TypeAlias = tuple[str | int | None, ...]
+_LAST_ORD: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A change of one of the person's records, and the kind of run that it belongs to.
+
+    state: how it stands; `stale` where its run was given up before it came to it.
+    """
+
+    change: Change
+    run_kind: RunKind
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Some changes, and where the next page begins; None at the end."""
+
+    rows: Sequence[Event]
+    next: Position | None
+
+
+# What was journalled of people who were merged into this one stays theirs (`refs`).
+_MERGED: Final = "SELECT person_id FROM person WHERE tenant_id = $1 AND merged_into = $2 ORDER BY person_id LIMIT 100"
+_EVENTS: Final = f"""
+SELECT c.run_id, c.ord, c.action, c.reason, c.subject, c.source_id, c.resource_id, c.person_id, c.before, c.after,
+  {STATE} AS state, c.note, c.at, r.kind, r.state IN ('stale', 'errored') AS given_up
+FROM change c JOIN run r ON r.tenant_id = $1 AND r.run_id = c.run_id
+WHERE c.tenant_id = $1 AND c.person_id {{of}} AND c.ord < $3 ORDER BY c.ord DESC LIMIT $4"""
+
+
+async def timeline(tx: TenantTx, person_id: PersonId, *, after: Position | None = None, limit: int = 25) -> Timeline:
+    """A page of what was planned for or done to a person's records. Raises BadInput for a position that is none."""
+    merged = [row["person_id"] for row in await tx.fetch(_MERGED, tx.tenant_id, person_id)]
+    # One person's changes are read in the order of the index; those of several would have to be sorted.
+    of, who = ("= ANY($2)", [person_id, *merged]) if merged else ("= $2", person_id)
+    rows = await tx.fetch(_EVENTS.format(of=of), tx.tenant_id, who, _before(after), limit + 1)
+    found: list[Event] = []
+    for row in rows[:limit]:
+        state = "stale" if row["given_up"] and row["state"] == "planned" else row["state"]
+        values = {name: row[name] for name in Change.__dataclass_fields__ if name != "action"}
+        found.append(Event(Change(**values, action=Action(row["action"])), RunKind(row["kind"]), state))
+    return Timeline(found, (found[-1].change.ord,) if len(rows) > limit else None)
+
+
+def _before(after: Position | None) -> int:
+    match after:
+        case None:
+            return _LAST_ORD
+        case (int(ord_),) if 0 <= ord_ <= _LAST_ORD:
+            return ord_
+        case _:
+            raise BadInput("This place in the timeline does not exist.", hint="Begin at its first page.")
