@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from stoa.changes.catalogue import CHANGES_BINDING
-from stoa.changes.listing import Position
+from stoa.changes.listing import NUL, Position
 from stoa.changes.model import Change, Run, RunKind
 from stoa.changes.queries import STATE, change_of
 from stoa.db.transactions import TenantTx
@@ -70,7 +70,9 @@ def _where(tx: TenantTx, run: Run, ask: ChangesAsk) -> tuple[str, tuple[object, 
     params: tuple[object, ...] = (tx.tenant_id, run.run_id)
     if search := ask.search.strip():
         person_id = parse_id(search)
-        if person_id is not None and run.kind is not RunKind.SCIM_WINDOW:
+        if NUL in search:
+            where = " AND FALSE"
+        elif person_id is not None and run.kind is not RunKind.SCIM_WINDOW:
             where, params = " AND c.person_id = $3", (*params, person_id)
         elif person_id is not None:
             # A SCIM client's subjects are such ids themselves.

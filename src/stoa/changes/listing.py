@@ -19,6 +19,8 @@ from stoa.kernel.problems import BadInput
 
 View = Literal["all", "waiting", "failed"]
 Position: TypeAlias = tuple[str | int | None, ...]
+# No stored text holds it, and the database takes none for a parameter.
+NUL: Final = "\0"
 
 # The conditions are those of the indexes run_waiting and run_failed.
 _VIEWS: Final[Mapping[View, str]] = {"all": "TRUE", "waiting": f"({WAITS})", "failed": "state = 'errored'"}
@@ -123,7 +125,9 @@ def _where(tx: TenantTx, ask: RunsAsk) -> tuple[str, tuple[object, ...]]:
     text: tuple[object, ...] = params
     if search := ask.search.strip():
         run_id = parse_id(search)
-        if run_id is not None:
+        if NUL in search:
+            where = f"{where} AND FALSE"
+        elif run_id is not None:
             where, text = f"{where} AND r.run_id = $2", (*params, run_id)
         else:
             where += """ AND EXISTS (SELECT FROM source s WHERE s.tenant_id = $1 AND s.source_id = r.source_id
