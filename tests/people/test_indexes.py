@@ -85,7 +85,8 @@ async def indexes_of(company: Company, look_up: Callable[[TenantTx], Awaitable[A
         # The logger is called in the loop's next round, which another statement waits for.
         await tx.fetchval("SELECT 1")
         found: set[str] = set()
-        for sql, params in sent:
+        # The driver's own questions about types, and settings, have no plan that matters.
+        for sql, params in ((sql, params) for sql, params in sent if "pg_catalog" not in sql and sql[:4] != "SET "):
             found |= _nodes(json.loads(await tx.fetchval(f"EXPLAIN (FORMAT JSON) {sql}", *params)))
     return found
 

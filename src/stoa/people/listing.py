@@ -95,15 +95,15 @@ class ReadsTooMuch(Problem):
     status = 422
 
 
-async def people_page(tx: TenantTx, ask: PeopleAsk) -> PeoplePage:
-    """A page of the tenant's people.
+async def people_page(tx: TenantTx, ask: PeopleAsk, *, milliseconds: int = _SCAN_MILLISECONDS) -> PeoplePage:
+    """A page of the tenant's people. milliseconds: how long any one statement may take.
 
     Raises:
         BadInput: `ask.after` is no place in this list.
         ReadsTooMuch: the filter could not be answered in time.
     """
     # The last statements of a read-only transaction: what is set here ends with it.
-    await tx.execute(f"SET LOCAL statement_timeout = {_SCAN_MILLISECONDS}")
+    await tx.execute(f"SET LOCAL statement_timeout = {milliseconds}")
     try:
         rows, too_many = await _rows(tx, ask)
     except StatementCancelled as error:

@@ -1,0 +1,151 @@
+"""The list of people, its search and its filters at a hundred thousand people, as the application: which index answers
+each, and that nothing reads the whole table where an index is claimed.
+"""
+
+import asyncio
+from dataclasses import replace
+
+import asyncpg
+import pytest
+
+from stoa.db import embedded
+from stoa.db.database import Database, open_database
+from stoa.kernel.filters import Cost, check, parse
+from stoa.kernel.ids import PersonId, RunId, SourceId, TenantId, new_id
+from stoa.people.catalogue import CATALOGUE
+from stoa.people.listing import PeopleAsk, people_page
+from stoa.people.profile import profile
+from stoa.people.queries import person_by_id
+from stoa.people.timeline import timeline
+from stoa.tenants.actions import create_tenant
+from stoa.tenants.model import NewTenant
+
+from ..conftest import ConnectArgs
+from .making import source
+from .test_indexes import indexes_of
+
+PEOPLE = 100_000
+NOBODY = RunId(new_id())
+# Names of ASCII letters, which lower() folds as kernel.fold does.
+_PERSONS = """
+INSERT INTO person (tenant_id, person_id, active, created_run, created_at, updated_at, display_name, display_name_key,
+  given_name, family_name, family_name_key, user_name, user_name_key, email, email_key, employee_id, employee_id_key,
+  department, manager_id)
+SELECT $1, md5('p' || n)::uuid, n % 20 > 0, $2, $3, $3::timestamptz - n * interval '1 minute', g || ' ' || f,
+  lower(g || ' ' || f), g, f, lower(f), 'user' || n, 'user' || n, 'person' || n || '@acme.example',
+  'person' || n || '@acme.example', 'E' || n, 'e' || n, CASE WHEN n % 5000 = 0 THEN 'Rare' ELSE 'D' || n % 20 END,
+  md5('p' || n / 10)::uuid
+FROM (SELECT n, (ARRAY['Ann', 'Bob', 'Cid', 'Dora', 'Eve'])[1 + n % 5] AS g,
+  (ARRAY['Smith', 'Small', 'Jones', 'Berg'])[1 + n % 4] || n % 997 AS f FROM generate_series(1, $4) AS n) AS made"""
+_RECORDS = """
+INSERT INTO source_record (tenant_id, source_id, external_id, resource_id, person_id, present, asserted_active, active,
+  last_run, created_at, updated_at)
+SELECT tenant_id, $2, employee_id, person_id, person_id, true, active, active, created_run, created_at, created_at
+FROM person WHERE tenant_id = $1"""
+_CHANGES = """
+INSERT INTO change (tenant_id, run_id, action, reason, subject, source_id, resource_id, person_id, after, state, at)
+SELECT tenant_id, $2, 'create', 'nobody_matches', external_id, source_id, resource_id, person_id,
+  '{"title": "x"}', 'applied', created_at FROM source_record WHERE tenant_id = $1"""
+Filled = tuple[TenantId, SourceId]
+
+
+@pytest.fixture(scope="module")
+def filled(connect_args: ConnectArgs, server: embedded.Server, database_url: str) -> Filled:
+    """A large company, and what the planner knows of it."""
+
+    async def fill() -> Filled:
+        database = await open_database(connect_args)
+        try:
+            tenant_id = (await create_tenant(database, NewTenant(slug=f"huge-{new_id()}"[:60], name="Huge"))).tenant_id
+            hr = await source(database, tenant_id)
+            async with database.tenant(tenant_id) as tx:
+                await tx.execute(_PERSONS, tenant_id, NOBODY, tx.now, PEOPLE)
+                await tx.execute(_RECORDS, tenant_id, hr)
+                await tx.execute(
+                    """INSERT INTO run (tenant_id, run_id, kind, state, target, source_id, actor, created_at)
+                    VALUES ($1, $2, 'sync', 'applied', 'person', $3, 'test', $4)""",
+                    *(tenant_id, NOBODY, hr, tx.now),
+                )
+                await tx.execute(_CHANGES, tenant_id, NOBODY)
+        finally:
+            await database.close()
+        name = database_url.split("?")[0].rsplit("/", 1)[-1]
+        admin = await asyncpg.connect(server.admin_dsn.replace("/postgres?", f"/{name}?"))
+        await admin.execute("ANALYZE person, source_record, change, run, hold, due_change")
+        await admin.close()
+        return tenant_id, hr
+
+    return asyncio.run(fill())
+
+
+# What a page asks of the sources of its people.
+LINES = {"source_record_person", "source_pkey", "source_tenant_id_name_key_key", "seq:source"}
+SEARCHED = {"person_display_name", "person_family_name", "person_user_name", "person_email", "person_employee_id"}
+FOUND = {"person_pkey"}
+# A page that is not full is filled up with those who have no display name.
+NAMELESS = {"person_display_name"}
+
+
+def filtered(where: str, **more: object) -> PeopleAsk:
+    return replace(PeopleAsk(where=check(parse(where), CATALOGUE)), **more)  # pyright: ignore[reportArgumentType] - fields
+
+
+ASKED: dict[str, tuple[PeopleAsk, set[str]]] = {
+    "first page": (PeopleAsk(), {"person_display_name"}),
+    "from the end": (PeopleAsk(descending=True), {"person_display_name"}),
+    "by change": (PeopleAsk(sort="updated_at", descending=True), {"person_updated"}),
+    "search": (PeopleAsk(search="ann"), SEARCHED | FOUND),
+    "search of one letter": (PeopleAsk(search="e"), SEARCHED | FOUND),
+    "search of two words": (PeopleAsk(search="ann smi"), SEARCHED | FOUND),
+    "search of an address": (PeopleAsk(search="person77@acme.example"), SEARCHED | FOUND),
+    "search, filtered": (filtered('department eq "Rare"', search="smith1"), SEARCHED | FOUND),
+    "department": (filtered('department eq "D7"'), {"person_display_name"}),
+    "display_name": (filtered('display_name sw "ann smith1"'), {"person_display_name"}),
+    "family_name": (filtered('family_name eq "smith77"'), {"person_family_name"} | NAMELESS),
+    "user_name": (filtered('user_name eq "user77"'), {"person_user_name"} | NAMELESS),
+    "email": (filtered('email eq "person77@acme.example"'), {"person_email"} | NAMELESS),
+    "employee_id": (filtered('employee_id eq "e77"'), {"person_employee_id"} | NAMELESS),
+    "manager_id": (filtered('manager_id eq "00000000-0000-0000-0000-000000000001"'), {"person_manager"} | NAMELESS),
+    "id": (filtered('id eq "00000000-0000-0000-0000-000000000001"'), {"person_pkey"} | NAMELESS),
+    "updated_at": (filtered('updated_at ge "2999-01-01T00:00:00Z"', sort="updated_at"), {"person_updated"}),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+async def test_a_list_uses_its_index(database: Database, filled: Filled, name: str) -> None:
+    tenant_id, hr = filled
+    ask, wanted = ASKED[name]
+    company = (database, tenant_id, hr, NOBODY)
+    found = await indexes_of(company, lambda tx: people_page(tx, ask))
+    assert found - LINES == wanted
+
+
+@pytest.mark.parametrize("sort", ["display_name", "updated_at"])
+async def test_a_later_page_begins_where_the_last_ended(database: Database, filled: Filled, sort: str) -> None:
+    tenant_id, hr = filled
+    ask = PeopleAsk(sort=sort)  # pyright: ignore[reportArgumentType] - one of the two
+    async with database.tenant(tenant_id, read_only=True) as tx:
+        for _ in range(3):
+            page = await people_page(tx, ask)
+            ask = replace(ask, after=page.next)
+    found = await indexes_of((database, tenant_id, hr, NOBODY), lambda tx: people_page(tx, ask))
+    assert found - LINES == {"person_updated" if sort == "updated_at" else "person_display_name"}
+
+
+def test_every_attribute_that_claims_an_index_is_looked_at() -> None:
+    claimed = {attribute.name for attribute in CATALOGUE.attributes if attribute.cost is Cost.INDEXED}
+    assert claimed <= ASKED.keys()
+
+
+async def test_a_profile_and_its_timeline_use_indexes_alone(database: Database, filled: Filled) -> None:
+    tenant_id, hr = filled
+    async with database.tenant(tenant_id) as tx:
+        person_id = PersonId(await tx.fetchval("SELECT person_id FROM person WHERE employee_id = 'E77'"))
+        person = await person_by_id(tx, person_id)
+    assert person is not None
+    company = (database, tenant_id, hr, NOBODY)
+    small = {"seq:tenant", "seq:freshness", "seq:run", "seq:hold", "seq:due_change"}
+    used = await indexes_of(company, lambda tx: profile(tx, person)) - small - LINES
+    assert {"person_pkey", "source_record_pkey", "change_person", "person_manager"} <= used
+    assert not {name for name in used if name.startswith("seq:")}
+    assert await indexes_of(company, lambda tx: timeline(tx, person_id)) - small >= {"change_person"}
