@@ -24,6 +24,12 @@ DUE_JOB = "sync.due"
 _DUE_CRON = "5 0 * * *"
 
 
+class Paused(Conflict):
+    """The connection is paused: nothing of it is applied until somebody resumes it."""
+
+    code = "connection_paused"
+
+
 async def connect(
     tx: TenantTx, opener: Opener, connector: str, name: str | None, given: Mapping[str, Any]
 ) -> Connection:
@@ -31,6 +37,8 @@ async def connect(
     wrong, Conflict for a taken name.
     """
     public, secrets = opener.split(connector, given)
+    # A mapping that cannot be is told now, and not by the first run.
+    opener.mapping(connector, public, secrets)
     kind = opener.connectors[connector]
     source = await ensure_source(tx, cast("SourceKind", kind.source_kind), name or kind.title)
     if any(c.source_id == source.source_id for c in await queries.connections(tx)):
@@ -61,6 +69,13 @@ async def resume(tx: TenantTx, connection: Connection) -> bool:
 
 
 async def request_sync(tx: TenantTx, connection: Connection, target: str, *, plan_only: bool = False) -> Run:
-    """Queues a run of a connection; one that is under way is waited for."""
+    """Queues a run of a connection; one that is under way is waited for. Raises Paused for a connection that is paused,
+    unless the run only plans, which changes nothing.
+    """
+    if connection.state == "paused" and not plan_only:
+        raise Paused(
+            f"The connection {connection.name} is paused: {connection.paused_reason}",
+            hint="Resume it first, or plan only. An admin of the tenant can do both.",
+        )
     new = NewRun(RunKind.SYNC, target, connection.source_id, connection.connection_id, plan_only=plan_only)
     return await queue_run(tx, new)

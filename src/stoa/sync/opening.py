@@ -14,6 +14,7 @@ from stoa.kernel.ids import ConnectionId
 from stoa.kernel.problems import BadInput, Misconfigured, NotFound
 from stoa.outbound.http import HttpClient
 from stoa.sync.connectors import Connector, join_config, split_config
+from stoa.sync.model import FeedMapping
 from stoa.tenants import queries
 from stoa.tenants.actions import open_secret
 from stoa.tenants.model import Tenant
@@ -83,6 +84,16 @@ class Opener:
         guards = checked_guards(rest.pop("guards", {}))
         public, secrets = split_config(connector.config_model, rest)
         return public | ({"guards": guards} if guards else {}), secrets
+
+    def config(self, name: str, public: Mapping[str, Any], secrets: Mapping[str, str]) -> BaseModel:
+        """A connector's own form of settings that `split` has parted. Raises BadInput if they do not fit."""
+        return join_config(
+            self.connectors[name].config_model, {key: public[key] for key in public if key != "guards"}, secrets
+        )
+
+    def mapping(self, name: str, public: Mapping[str, Any], secrets: Mapping[str, str]) -> FeedMapping:
+        """The mapping that such settings make. Raises BadInput for one that cannot be."""
+        return self.connectors[name].mapping(self.config(name, public, secrets))
 
 
 def checked_guards(given: object) -> dict[str, dict[str, float]]:

@@ -10,6 +10,7 @@ from stoa.hris.workday import raas
 from stoa.hris.workday.config import WorkdayConfig
 from stoa.hris.workday.mapping import mapping_of
 from stoa.outbound.http import HttpClient
+from stoa.outbound.model import Retry, Timeouts
 from stoa.sync.feeds import Feed, FeedFormat, check_start, csv_frame
 from stoa.sync.model import FeedMapping
 
@@ -32,6 +33,22 @@ class WorkdayConnector:
     ) -> Feed:
         """Fetches the report."""
         return await raas.fetch(config, client, into, allow)
+
+    async def sample(
+        self,
+        config: WorkdayConfig,
+        client: HttpClient,
+        into: Path,
+        *,
+        seconds: float,
+        most_bytes: int,
+        allow: frozenset[str] = frozenset(),
+    ) -> Feed:
+        """Fetches the report once, if it comes soon and is not large (see `stoa.sync.probing.Sampling`)."""
+        timeouts = Timeouts(connect=min(10, seconds), read=seconds, total=seconds)
+        return await raas.fetch(
+            config, client, into, allow, timeouts=timeouts, largest=most_bytes, retry=Retry(attempts=1)
+        )
 
     def frame(self, feed: Feed, config: WorkdayConfig) -> pl.DataFrame:  # noqa: ARG002 - other connectors need it
         """The report's rows."""

@@ -18,13 +18,14 @@ import polars as pl
 
 from stoa.hris.workday.config import WorkdayConfig
 from stoa.outbound.http import HttpClient
-from stoa.outbound.model import Basic, RemoteRefused, Timeouts
+from stoa.outbound.model import Basic, RemoteRefused, Retry, Timeouts
 from stoa.sync.drift import shown
 from stoa.sync.feeds import EmptyFeed, Feed, FeedFormat, Malformed, Truncated, check_names, not_utf8, received
 
 LARGEST: Final = 2 * 1024**3
 # A large report is silent until it is computed.
 TIMEOUTS: Final = Timeouts(connect=10, read=1800, total=2100)
+RETRY: Final = Retry()
 _ACCEPT: Final = {FeedFormat.JSON: "application/json", FeedFormat.CSV: "text/csv"}
 _BOM: Final = b"\xef\xbb\xbf"
 _BLOCK: Final = 20_000
@@ -61,7 +62,16 @@ def report_url(config: WorkdayConfig) -> str:
     return urlunsplit(parts._replace(query=urlencode([*query, ("format", config.format.value)])))
 
 
-async def fetch(config: WorkdayConfig, client: HttpClient, into: Path, allow: frozenset[str]) -> Feed:
+async def fetch(
+    config: WorkdayConfig,
+    client: HttpClient,
+    into: Path,
+    allow: frozenset[str],
+    *,
+    timeouts: Timeouts = TIMEOUTS,
+    largest: int = LARGEST,
+    retry: Retry = RETRY,
+) -> Feed:
     """Fetches the report into the folder `into`.
 
     Raises what the client raises; a refusal by Workday (RemoteRefused) says what its administrator can do.
@@ -73,10 +83,11 @@ async def fetch(config: WorkdayConfig, client: HttpClient, into: Path, allow: fr
             report_url(config),
             headers={"accept": _ACCEPT[config.format]},
             auth=Basic(config.username, config.password.get_secret_value()),
-            timeout=TIMEOUTS,
-            max_bytes=LARGEST,
+            timeout=timeouts,
+            max_bytes=largest,
             sink=path,
             allow=allow,
+            retry=retry,
         )
     except RemoteRefused as refusal:
         raise _explained(refusal) from refusal
