@@ -1,25 +1,37 @@
 """The web process: every route of every room in one ASGI application."""
 
-from collections.abc import AsyncGenerator, Callable
+from asyncio import Event
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import structlog
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stoa.api.answers import problem_answer, trace_of
 from stoa.api.health import health_routes
 from stoa.api.trace import traced
+from stoa.changes.pages import run_pages
 from stoa.composition import VERSION, Platform, Store, platform
+from stoa.console.pages import console_pages
 from stoa.identity.scim.routes import scim_routes
 from stoa.logs import set_up_logging
+from stoa.people.pages import people_pages
+from stoa.people.queries import person_names
 from stoa.settings import Settings, read_settings
+from stoa.web.access import access_pages
+from stoa.web.alerts import alert_pages
 from stoa.web.assets import load_assets
+from stoa.web.compression import compressed
 from stoa.web.errors import error_handlers
 from stoa.web.landing import web_routes
+from stoa.web.mailbox import mailbox_pages
 from stoa.web.security import security_headers
+from stoa.web.styleguide import styleguide_pages
 from stoa.web.templates import make_pages
+from stoa.web.tenants import tenant_settings_pages
+from stoa.web.visiting import Shell
 
 _log = structlog.get_logger()
 
@@ -30,6 +42,7 @@ class Application:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._settings = settings
         self._store = store
+        self._stopping = Event()
         self._serve: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,32 +53,57 @@ class Application:
         assert self._serve is not None, "the server did not start the application"
         await self._serve(scope, receive, send)
 
+    def stop(self) -> None:
+        """Ends what would keep its connection open: the server calls it before it waits for the answers under way."""
+        self._stopping.set()
+
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
         async with platform(self._settings, self._store) as parts:
-            self._serve = serve(parts)
+            self._serve = serve(parts, self._stopping)
             _log.info("started", version=VERSION)
             yield
         _log.info("stopped")
 
 
-def serve(parts: Platform) -> ASGIApp:
-    """The application over an open platform."""
-    pages = make_pages(load_assets())
-    token = parts.settings.metrics_token
+def serve(parts: Platform, stopping: Event) -> ASGIApp:
+    """The application over an open platform.
+
+    stopping: set when the server stops, so that streams end.
+    """
+    settings = parts.settings
+    pages = make_pages(load_assets(), development=settings.development)
+    shell = Shell(pages, parts.database, development=settings.development, stopping=stopping)
+    token = settings.metrics_token
     routes: list[BaseRoute] = [
         *health_routes(parts.database, version=VERSION, metrics_token=token.get_secret_value() if token else None),
         *scim_routes(
             parts.database, base_url=parts.settings.base_url or f"http://{parts.settings.host}:{parts.settings.port}"
         ),
         *web_routes(pages, version=VERSION),
+        *console_routes(shell, parts),
     ]
     app = Starlette(routes=routes, exception_handlers=error_handlers(pages, problem_answer, trace_of=trace_of))
-    return traced(security_headers(app))
+    return traced(security_headers(compressed(app)))
 
 
-def create_app(settings: Settings | None = None) -> Callable[..., object]:
-    """The factory that uvicorn calls in each process: settings come from the environment."""
+def console_routes(shell: Shell, parts: Platform) -> list[Route]:
+    """The pages of every room."""
+    settings = parts.settings
+    return [
+        *access_pages(shell),
+        *styleguide_pages(shell),
+        *mailbox_pages(shell, settings.mailbox_path if settings.smtp_url is None else None),
+        *console_pages(shell),
+        *tenant_settings_pages(shell),
+        *alert_pages(shell),
+        *run_pages(shell, subjects=person_names),
+        *people_pages(shell),
+    ]
+
+
+def create_app(settings: Settings | None = None) -> Application:
+    """The application of one web process. settings: by default those of the environment."""
     settings = settings or read_settings()
     set_up_logging(settings, "web")
     assert settings.database_url is not None, "STOA_DATABASE_URL is set by whoever starts the web process"

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     metrics_token: SecretStr | None = Field(
         default=None, description="Bearer token for /metrics; without it only this machine may read them."
     )
+    development: bool = Field(
+        default=False, description="Shows what developers need: the style page and the pseudo-language."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least level that is logged."
     )

@@ -21,6 +21,7 @@ from stoa.db.migrations import migrate
 from stoa.db.roles import init_roles
 from stoa.kernel.problems import Misconfigured, Problem
 from stoa.logs import set_up_logging
+from stoa.main import Application, create_app
 from stoa.settings import Settings, read_settings
 from stoa.worker import run_worker
 
@@ -29,6 +30,19 @@ _GRACE_SECONDS = 10
 # As uvicorn's own command has it.
 _NOT_STARTED = 3
 T = TypeVar("T")
+
+
+class _Server(uvicorn.Server):
+    """Has the application end its streams first: uvicorn waits for every answer that is under way."""
+
+    def __init__(self, config: uvicorn.Config, application: Application) -> None:
+        super().__init__(config)
+        self._application = application
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends the server."""
+        self._application.stop()
+        await super().shutdown(sockets)
 
 
 class DatabaseEnded(Problem):
@@ -67,6 +81,7 @@ async def dev(
             "host": host or settings.host,
             "port": chosen,
             "outbound_allow": settings.outbound_allow | frozenset(allow),
+            "development": True,
         }
     )
     await unless_stopped(_dev(settings, ephemeral=ephemeral, ready_file=ready_file, quiet=quiet))
@@ -144,9 +159,9 @@ def web(*, host: str | None = None, port: int | None = None, fd: int | None = No
         fd: A listening socket inherited from the parent, instead of an address.
     """
     settings = _configured()
+    application = create_app(settings)
     config = uvicorn.Config(
-        "stoa.main:create_app",
-        factory=True,
+        application,
         host=host or settings.host,
         port=settings.port if port is None else port,
         log_config=None,
@@ -159,7 +174,7 @@ def web(*, host: str | None = None, port: int | None = None, fd: int | None = No
     )
     # Not by uvicorn's own `fd`: it takes every inherited socket for a Unix one, so that TCP_NODELAY is not set on what
     # it accepts, and each answer waits 40 ms for the client's delayed acknowledgement.
-    server = uvicorn.Server(config)
+    server = _Server(config, application)
     server.run(sockets=None if fd is None else [socket.socket(fileno=fd)])
     if not server.started:
         sys.exit(_NOT_STARTED)

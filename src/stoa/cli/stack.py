@@ -111,6 +111,7 @@ def _children(
         "STOA_BASE_URL": str(settings.base_url),
         "STOA_LOG_LEVEL": settings.log_level,
         "STOA_OUTBOUND_ALLOW": _allowed(settings),
+        "STOA_DEVELOPMENT": str(settings.development).lower(),
     }
     stoa = [sys.executable, "-m", "stoa.cli"]
     fd = listener.fileno()

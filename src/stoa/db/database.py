@@ -74,17 +74,26 @@ class Database:
 
     @asynccontextmanager
     async def tenant(
-        self, tenant_id: TenantId, origin: Origin = SYSTEM, *, role: Role = "app", read_only: bool = False
+        self,
+        tenant_id: TenantId,
+        origin: Origin = SYSTEM,
+        *,
+        role: Role = "app",
+        read_only: bool = False,
+        limit_seconds: int | None = None,
     ) -> AsyncGenerator[TenantTx]:
         """A transaction inside one tenant, committed at the end of the block and undone by any exception.
 
         role: `sync` for bulk work (staging tables, long statements), else `app`.
+        limit_seconds: how long a statement may take; one that takes longer fails with TookTooLong.
         """
         now = self.clock() + await self._offset(tenant_id)
         async with self._connection(role) as connection:
             tx = TenantTx(connection, now, self.notifier.poke, tenant_id, origin)
             # One round trip. The id is a UUID by type: nothing can be smuggled into this text.
             begin = f"BEGIN{' READ ONLY' if read_only else ''}; SET LOCAL stoa.tenant = '{tenant_id!s}'"
+            if limit_seconds is not None:
+                begin += f"; SET LOCAL statement_timeout = {limit_seconds * 1000:d}"
             async with _transaction(tx, begin):
                 yield tx
                 await tx.finish()

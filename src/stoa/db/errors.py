@@ -7,6 +7,8 @@ import asyncpg
 UniqueViolation = asyncpg.UniqueViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError
 CheckViolation = asyncpg.CheckViolationError
+# A statement took longer than its transaction allows.
+TookTooLong = asyncpg.QueryCanceledError
 
 # The server is away, going or full; a later try may do.
 UNAVAILABLE: Final[tuple[type[Exception], ...]] = (

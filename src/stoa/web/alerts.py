@@ -149,7 +149,7 @@ async def _page(
         history = await notes(tx, alert_id)
     if alert is None:
         raise NotFound("There is no such alert.", hint="The list of alerts shows those there are.")
-    actors = {one.actor for one in history} | ({alert.acknowledged_by} if alert.acknowledged_by else set())
+    actors = {one.actor for one in history} | ({alert.acknowledged_by} if alert.acknowledged_by else set[str]())
     names = await _names(visit, actors)
     return visit.page(
         "alerts/alert.html",

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stoa.kernel.problems import Problem
 from stoa.web.templates import Pages
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
@@ -47,7 +48,7 @@ def error_page(pages: Pages, status: int, *, reference: str | None = None) -> Re
     known = status if status in _ADVICE else (500 if status >= HTTPStatus.INTERNAL_SERVER_ERROR else 404)
     title = _TITLES.get(status, "Error")
     return pages.render(
-        "error.html", status=status, code=status, title=title, advice=_ADVICE[known], reference=reference
+        "web/error.html", status=status, code=status, title=title, advice=_ADVICE[known], reference=reference
     )
 
 
@@ -74,3 +75,17 @@ def error_handlers(
         return error_page(pages, HTTPStatus.INTERNAL_SERVER_ERROR, reference=trace_of(request))
 
     return {HTTPException: refused, HTTPStatus.INTERNAL_SERVER_ERROR: failed}
+
+
+def problem_page(pages: Pages, problem: Problem, *, reference: str | None) -> Response:
+    """What could not be done, as a page: its detail, and its hint as the advice."""
+    status = problem.status
+    return pages.render(
+        "web/error.html",
+        status=status,
+        code=status,
+        title=_TITLES.get(status, "Error"),
+        detail=problem.detail,
+        advice=problem.hint or _ADVICE.get(status, _ADVICE[500]),
+        reference=reference if status >= HTTPStatus.INTERNAL_SERVER_ERROR else None,
+    )

@@ -15,6 +15,6 @@ def web_routes(pages: Pages, *, version: str) -> list[BaseRoute]:
     """
 
     async def landing(_: Request) -> Response:
-        return pages.render("landing.html", version=version)
+        return pages.render("web/landing.html", version=version)
 
     return [Route("/", landing, methods=["GET"], name="landing"), assets_route(pages.assets)]

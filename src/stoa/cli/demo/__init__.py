@@ -59,7 +59,12 @@ async def _demo(*, wait_at_end: bool, tenants: int, people: int, seed: int) -> b
         with _progress() as progress:
             steps = progress.add_task("environment", total=6)
             settings = read_settings().model_copy(
-                update={"port": 0, "web_processes": max(1, min(3, (os.cpu_count() or 2) - 1)), "log_level": "warning"}
+                update={
+                    "port": 0,
+                    "web_processes": max(1, min(3, (os.cpu_count() or 2) - 1)),
+                    "log_level": "warning",
+                    "development": True,
+                }
             )
             set_up_logging(settings, "demo")
             progress.update(steps, advance=1, description="simulators")
