@@ -52,6 +52,11 @@ class Word:
     wins: bool
     differs: bool
 
+    @property
+    def says(self) -> bool:
+        """Whether anything of it counts."""
+        return self.value is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Explained:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
-from stoa.db.errors import StatementCancelled
+from stoa.db.errors import TookTooLong
 from stoa.db.transactions import Row, TenantTx
 from stoa.kernel.filters import Typed, sql
 from stoa.kernel.ids import PersonId, parse_id
@@ -106,7 +106,7 @@ async def people_page(tx: TenantTx, ask: PeopleAsk, *, milliseconds: int = _SCAN
     await tx.execute(f"SET LOCAL statement_timeout = {milliseconds}")
     try:
         rows, too_many = await _rows(tx, ask)
-    except StatementCancelled as error:
+    except TookTooLong as error:
         raise ReadsTooMuch(
             "The filter was stopped: it has to read too many people one by one.",
             hint="Search for a name as well, or filter by user_name, email, employee_id, display_name or family_name, "

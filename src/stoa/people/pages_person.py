@@ -70,9 +70,7 @@ async def _show(visit: Visit) -> Response:
         because=speaker.access(known.access),
         lines=[line for line in lines if line.words],
         silent=[line.label for line in lines if not line.words],
-        holds=[
-            (hold, change_words.field(visit.gettext, hold.field), _held_now(known, hold)) for hold in known.holds
-        ],
+        holds=[(hold, change_words.field(visit.gettext, hold.field), _held_now(known, hold)) for hold in known.holds],
         events=_shown(visit, latest),
         more_events=latest.next is not None,
         labels=_labels(visit, latest),

@@ -43,20 +43,20 @@ class Speaker:
         """By which rule the value of a field is the effective one."""
         _, winner = self.gettext, field.winner
         if winner is None or field.why is Why.NOBODY:
-            return _("No source says anything.")
-        said = {"source": self.name(winner.source_id), "rank": winner.rank, "n": _sources_in(field)}
-        several = _sources_in(field) > 1
+            return _("What is said names nobody who is known.") if field.words else _("No source says anything.")
+        others = _unique(self.name(w.source_id) for w in field.words if w.source_id != winner.source_id and w.says)
+        said = {"source": self.name(winner.source_id), "others": ", ".join(others)}
         match field.why:
             case Why.ONLY:
                 return _("Only %(source)s says anything.") % said
             case Why.AGREED:
-                return (_("All %(n)s sources agree.") if several else _("All records of %(source)s agree.")) % said
-            case Why.RANKED if winner.rank == 1:
-                return _("%(source)s ranks first for this field.") % said
+                return (
+                    _("%(source)s; %(others)s: the same.") if others else _("All records of %(source)s agree.")
+                ) % said
             case Why.RANKED:
-                return _("%(source)s ranks %(rank)s for this field, and those above it say nothing.") % said
+                return _("%(source)s ranks before %(others)s.") % said
             case Why.UNRANKED:
-                return _("None of these sources is ranked for this field; %(source)s is the oldest.") % said
+                return _("None of these sources is ranked for this field, and %(source)s is the oldest.") % said
             case Why.PRESENT:
                 return _("%(source)s has this record still; its other one is gone.") % said
             case Why.FIRST:
@@ -102,10 +102,6 @@ class Speaker:
                 return _("A date of %(source)s has come; the next run of effective dates applies it.") % said
             case _:
                 assert_never(word.stance)
-
-
-def _sources_in(field: Explained) -> int:
-    return len({word.source_id for word in field.words if word.value is not None})
 
 
 def _unique(texts: Iterable[str]) -> list[str]:
