@@ -151,6 +151,26 @@ async def test_conflicts_are_listed_before_anything_is_rolled_back(desk: Desk) -
     assert "Given1 Family1" not in browsed
 
 
+async def test_single_fields_that_stay_are_listed_before_anything_is_rolled_back(desk: Desk) -> None:
+    await desk.sync([worker(n) for n in range(4)])
+    day = await desk.sync([worker(n, title="Chief", department="Board") for n in range(4)])
+    await desk.sync([worker(n, title="Other" if n == 1 else "Chief", department="Board") for n in range(4)])
+    rollback_id = run_at((await desk.post(f"/runs/{day.run_id}/roll-back")).headers["location"])
+    planned = await desk.plan_rollback(rollback_id)
+    assert (planned.counts, planned.figures["plan"]["partial"]) == ({"update": 4}, 1)
+    text = text_of(await desk.get(f"/runs/{rollback_id}"))
+    assert "1 change leaves single fields as they are" in text
+    assert "Taken back but for these fields:" in text
+    assert "Title is now Other , expected was Chief" in text
+    browsed = await desk.get(f"/runs/{rollback_id}/changes", filter="left_alone pr")
+    assert browsed.text.count('class="run-change"') == 1
+    await desk.post(f"/runs/{rollback_id}/approve")
+    await desk.apply(await desk.run(rollback_id))
+    async with desk.database.tenant(desk.tenant_id) as tx:
+        rows = await tx.fetch("SELECT external_id, title, department FROM source_record ORDER BY external_id")
+    assert [(row["title"], row["department"]) for row in rows[:2]] == [("Engineer", "Sales"), ("Other", "Research")]
+
+
 async def test_a_rollback_can_be_put_away(desk: Desk) -> None:
     day = await desk.sync([worker(n) for n in range(3)])
     rollback_id = run_at((await desk.post(f"/runs/{day.run_id}/roll-back")).headers["location"])

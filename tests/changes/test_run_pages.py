@@ -137,7 +137,7 @@ async def test_runs_are_filtered_paged_and_sorted(desk: Desk) -> None:
     while address:
         page = await desk.http.get(address)
         assert page.status_code == 200
-        seen += re.findall(r'<th scope="row"><a href="[^"]*/runs/([0-9a-f-]{36})"', page.text)
+        seen += re.findall(r'<th scope="row"><div class="run-cell"><a href="[^"]*/runs/([0-9a-f-]{36})"', page.text)
         further = re.search(r'<a href="([^"]*)" rel="next"', page.text)
         address = unescape(further[1]) if further else ""
     assert seen == [str(run.run_id) for run in reversed(made)]

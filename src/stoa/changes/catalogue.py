@@ -45,8 +45,13 @@ CHANGES: Final = Catalogue(
         Attribute("source_id", AttrType.UUID),
         # The names of the fields that the change touches.
         Attribute("field", case_exact=True, multi_valued=True, operators=_WORDS),
+        # Fields that a change leaves alone, because somebody else has asserted them since.
+        Attribute("left_alone", case_exact=True, multi_valued=True, operators=_WORDS),
     )
 )
+
+_CLASHES: Final = """jsonb_array_elements(
+  CASE WHEN jsonb_typeof(c.note -> 'conflicts') = 'array' THEN c.note -> 'conflicts' ELSE '[]' END) AS f(item)"""
 
 CHANGES_BINDING: Final[Binding] = {
     "action": Column("c.action"),
@@ -55,5 +60,6 @@ CHANGES_BINDING: Final[Binding] = {
     "subject": Column("c.subject"),
     "person_id": Column("c.person_id"),
     "source_id": Column("c.source_id"),
+    "left_alone": Exists(_CLASHES, {"value": Column("(f.item ->> 'field')")}),
     "field": Exists("jsonb_object_keys(coalesce(c.after, c.before)) AS f(name)", {"value": Column("f.name")}),
 }

@@ -1,7 +1,7 @@
 """A plan counted once, when it is made, so that no page has to count a hundred thousand rows again."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from stoa.changes.model import Action
@@ -23,6 +23,7 @@ class PlanCount:
         conflicts: rows that will do nothing, because somebody else has asserted the same since.
         reasons: by action and reason, without conflicts.
         fields: how many of the changes to standing records touch each field.
+        partial: changes that leave single fields alone, because somebody else has asserted those since.
         more: there are more rows than were counted.
     """
 
@@ -30,6 +31,7 @@ class PlanCount:
     conflicts: int
     reasons: Mapping[str, Mapping[str, int]]
     fields: Mapping[str, int]
+    partial: int = 0
     more: bool = False
 
     @property
@@ -44,6 +46,7 @@ class PlanCount:
             "conflicts": self.conflicts,
             "reasons": {action: dict(by_reason) for action, by_reason in self.reasons.items()},
             "fields": dict(self.fields),
+            **({"partial": self.partial} if self.partial else {}),
         }
         return {"plan": kept}
 
@@ -53,14 +56,15 @@ def plan_of(figures: Mapping[str, Any], counts: Mapping[str, int]) -> PlanCount:
     kept = figures.get("plan")
     if kept is None:
         return PlanCount(sum(counts.values()), 0, {action: {"": n} for action, n in counts.items()}, {})
-    return PlanCount(kept["changes"], kept["conflicts"], kept["reasons"], kept["fields"])
+    return PlanCount(kept["changes"], kept["conflicts"], kept["reasons"], kept["fields"], kept.get("partial", 0))
 
 
 async def counted(tx: TenantTx, run_id: RunId) -> PlanCount:
     """Counts the whole plan of a run."""
     rows = await tx.fetch(
-        """SELECT action, reason, state = 'conflict' AS conflict, count(*) AS n FROM change
-        WHERE tenant_id = $1 AND run_id = $2 GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC, 2""",
+        """SELECT action, reason, state = 'conflict' AS conflict, count(*) AS n,
+          count(*) FILTER (WHERE jsonb_typeof(note->'conflicts') = 'array') AS partial
+        FROM change WHERE tenant_id = $1 AND run_id = $2 GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC, 2""",
         *(tx.tenant_id, run_id),
     )
     fields: list[Row] = []
@@ -78,14 +82,14 @@ async def counted(tx: TenantTx, run_id: RunId) -> PlanCount:
 async def counted_window(tx: TenantTx, run_id: RunId, most: int = WINDOW_ROWS) -> PlanCount:
     """Counts the changes of an hour's single requests, as far as the first `most` of them."""
     rows = await tx.fetch(
-        """SELECT action, reason, state = 'conflict' AS conflict, count(*) AS n FROM (
+        """SELECT action, reason, state = 'conflict' AS conflict, count(*) AS n, 0 AS partial FROM (
           SELECT action, reason, state FROM change
           WHERE tenant_id = $1 AND run_id = $2 ORDER BY ord LIMIT $3) AS first
         GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC, 2""",
         *(tx.tenant_id, run_id, most + 1),
     )
     found = _count(rows, {})
-    return PlanCount(found.changes, found.conflicts, found.reasons, found.fields, more=found.changes > most)
+    return replace(found, more=found.changes > most)
 
 
 def _count(rows: list[Row], fields: Mapping[str, int]) -> PlanCount:
@@ -94,4 +98,5 @@ def _count(rows: list[Row], fields: Mapping[str, int]) -> PlanCount:
         if not row["conflict"]:
             reasons.setdefault(row["action"], {})[row["reason"]] = row["n"]
     conflicts = sum(row["n"] for row in rows if row["conflict"])
-    return PlanCount(sum(row["n"] for row in rows), conflicts, reasons, fields)
+    partial = sum(row["partial"] for row in rows if not row["conflict"])
+    return PlanCount(sum(row["n"] for row in rows), conflicts, reasons, fields, partial)

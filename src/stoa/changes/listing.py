@@ -2,8 +2,8 @@
 
 # ruff: noqa: S608 - identifiers are code; every value is a bound parameter
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
@@ -27,7 +27,6 @@ _VIEWS: Final[Mapping[View, str]] = {"all": "TRUE", "waiting": f"({WAITS})", "fa
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _LATEST: Final = 2**56
-_EXPORTED_AT_ONCE: Final = 500
 _NAMED: Final = """(SELECT s.name FROM source s
   WHERE s.tenant_id = r.tenant_id AND s.source_id = r.source_id) AS source_name"""
 
@@ -83,18 +82,6 @@ async def runs_page(tx: TenantTx, ask: RunsAsk) -> RunsPage:
     )
     found = [ListedRun(run_of(row), row["source_name"]) for row in rows[: ask.limit]]
     return RunsPage(found, _position(found[-1].run) if len(rows) > ask.limit else None)
-
-
-async def all_runs(tx: TenantTx, ask: RunsAsk) -> AsyncGenerator[ListedRun]:
-    """Every run that fits, some hundreds in memory at a time."""
-    ask = replace(ask, limit=_EXPORTED_AT_ONCE, after=None)
-    while True:
-        page = await runs_page(tx, ask)
-        for row in page.rows:
-            yield row
-        if page.next is None:
-            return
-        ask = replace(ask, after=page.next)
 
 
 async def count_waiting(tx: TenantTx) -> int:

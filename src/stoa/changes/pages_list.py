@@ -1,7 +1,9 @@
 """The lists of runs: all of them, those that wait for a person, those that failed; and the approvals."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from typing import Final
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,7 +17,6 @@ from stoa.changes.listing import (
     RunsAsk,
     RunsPage,
     View,
-    all_runs,
     count_failed,
     count_waiting,
     runs_page,
@@ -36,6 +37,7 @@ LISTS: Final[Mapping[View, Listing]] = {
 }
 # Approvals are few; whoever has more of them finds the rest among the runs.
 _APPROVALS: Final = 50
+_EXPORTED_AT_ONCE: Final = 500
 CSV_HEADER: Final = (
     *("run_id", "kind", "state", "source", "actor", "created_at", "planned_at", "decided_at", "decided_by"),
     *("decided_note", "finished_at", "seconds", *Action, "conflicts", "quarantined", "reason", "detail"),
@@ -84,14 +86,22 @@ def _export(view: View) -> Callable[[Visit], Awaitable[Response]]:
         if ask.problem is not None:
             raise BadInput(ask.problem)
 
-        async def lines() -> AsyncGenerator[tuple[object, ...]]:
-            async with visit.tx() as tx:
-                async for row in all_runs(tx, _asked(view, ask)):
-                    yield _line(row)
-
-        return csv_answer("runs.csv" if view == "all" else f"runs-{view}.csv", CSV_HEADER, lines())
+        lines = _lines(visit, replace(_asked(view, ask), after=None, limit=_EXPORTED_AT_ONCE))
+        return csv_answer("runs.csv" if view == "all" else f"runs-{view}.csv", CSV_HEADER, lines)
 
     return export
+
+
+async def _lines(visit: Visit, ask: RunsAsk) -> AsyncGenerator[Sequence[object]]:
+    """The rows some hundreds at a time, each time in a short transaction."""
+    while True:
+        async with visit.tx() as tx:
+            page = await runs_page(tx, ask)
+        for row in page.rows:
+            yield _line(row)
+        if page.next is None:
+            return
+        ask = replace(ask, after=page.next)
 
 
 def _line(row: ListedRun) -> tuple[object, ...]:
@@ -121,16 +131,13 @@ async def _approvals(visit: Visit) -> Response:
     )
 
 
-def _shared(visit: Visit) -> dict[str, object]:
+def _shared(visit: Visit) -> dict[str, Any]:
     def plan(run: Run) -> PlanCount:
         return plan_of(run.figures, run.counts)
 
     def cause(run: Run) -> Cause | None:
         found = causes_of(run)
         return found[0] if found else None
-
-    def cause_words(run: Run, code: str) -> str:
-        return words.cause(visit.gettext, code, run.state)
 
     return {
         "kinds": words.table(visit.gettext, words.KINDS),
@@ -139,5 +146,5 @@ def _shared(visit: Visit) -> dict[str, object]:
         "took": took,
         "plan": plan,
         "cause": cause,
-        "cause_words": cause_words,
+        "cause_words": partial(words.cause, visit.gettext),
     }

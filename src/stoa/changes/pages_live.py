@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -61,13 +61,13 @@ async def _frames(visit: Visit, subjects: SubjectNames) -> AsyncGenerator[Frame]
         await asyncio.sleep(_POLL_SECONDS)
 
 
-def _quiet() -> dict[str, object]:
+def _quiet() -> dict[str, Any]:
     return {"refused": None, "given": "", "error": None}
 
 
-def _progress(visit: Visit, story: Story) -> dict[str, object]:
+def _progress(visit: Visit, story: Story) -> dict[str, Any]:
     return {"story": story, "run": story.run, "address": f"{visit.base}/runs/{story.run.run_id}"}
 
 
-def _html(visit: Visit, template: str, values: dict[str, object]) -> str:
+def _html(visit: Visit, template: str, values: dict[str, Any]) -> str:
     return bytes(visit.page(template, **values).body).decode()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -80,13 +81,13 @@ async def _show(visit: Visit, subjects: SubjectNames) -> Response:
         listed=LIST.page(visit, ask, Slice(found.rows, found.next)),
         shown=shown,
         told=told_fields,
-        linkable=lambda change: visit.may(Permission.PEOPLE_VIEW) and has_person(change),
+        linkable=has_person,
         chips=_chips(visit, story, ask),
         labels=words.fields(visit.gettext, {name for change in found.rows for name in _touched(change)}),
         kinds=words.table(visit.gettext, words.KINDS),
-        reason_words=lambda code: words.reason(visit.gettext, code),
-        conflict_words=lambda code: words.conflict(visit.gettext, code),
-        field_words=lambda name: words.field(visit.gettext, name),
+        reason_words=partial(words.reason, visit.gettext),
+        conflict_words=partial(words.conflict, visit.gettext),
+        field_words=partial(words.field, visit.gettext),
     )
 
 
@@ -134,6 +135,8 @@ def _chips(visit: Visit, story: Story, ask: Ask) -> dict[str, list[Chip]]:
     actions += [chip(gettext(words.ACTIONS[a]), f'action eq "{a}"', n) for a in Action if (n := plan.counts.get(a, 0))]
     if story.conflicts:
         actions.append(chip(gettext("Conflicts"), 'state eq "conflict"', story.conflicts))
+    if plan.partial:
+        actions.append(chip(gettext("Left alone in part"), "left_alone pr", plan.partial))
     if story.undone:
         actions.append(chip(gettext("Rolled back"), 'state eq "undone"', story.undone))
     reasons = [

@@ -1,6 +1,7 @@
 """The page of one run: what it is, why it stands as it does, and what can be done, in that order."""
 
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -10,7 +11,7 @@ from stoa.changes import words
 from stoa.changes.actions import LONGEST_NOTE
 from stoa.changes.browsing import ChangesAsk, changes_found
 from stoa.changes.catalogue import CHANGES
-from stoa.changes.model import Change, Run
+from stoa.changes.model import Change
 from stoa.changes.names import SubjectNames, actor_names, subject_names
 from stoa.changes.rendering import outside
 from stoa.changes.story import Story, causes_of, steps_of, story_of, took
@@ -21,6 +22,8 @@ from stoa.web.guarding import tenant_page
 from stoa.web.visiting import Shell, Visit
 
 ONE: Final = "/runs/{run_id}"
+# What a rollback shows before it is done.
+ALONE: Final = 'state eq "conflict" or left_alone pr'
 _SAMPLE: Final = 6
 _CONFLICTS: Final = 20
 
@@ -52,7 +55,7 @@ async def run_page(
     return visit.page("runs/run.html", status=status, refused=refused, given=given, error=error, **values)
 
 
-async def told(visit: Visit, subjects: SubjectNames) -> dict[str, object]:
+async def told(visit: Visit, subjects: SubjectNames) -> dict[str, Any]:
     """What the page says of the run that its address names, read in one short transaction."""
     async with visit.tx() as tx:
         story = await story_of(tx, RunId(visit.id("run_id")))
@@ -73,16 +76,18 @@ async def told(visit: Visit, subjects: SubjectNames) -> dict[str, object]:
         "may_decide": visit.may(Permission.RUN_DECIDE),
         "may_see_people": visit.may(Permission.PEOPLE_VIEW),
         "address": f"{visit.base}/runs/{run.run_id}",
+        "alone": ALONE,
+        "unharmed": not run.changes_done and not any("Nothing was changed" in cause.hint for cause in causes_of(run)),
         "longest_note": LONGEST_NOTE,
         "took": took,
         "outside": outside,
-        "cause_words": lambda code: words.cause(gettext, code, run.state),
+        "cause_words": partial(words.cause, gettext),
         "kinds": words.table(gettext, words.KINDS),
         "actions": words.table(gettext, words.ACTIONS),
         "signs": words.SIGNS,
-        "reason_words": lambda code: words.reason(gettext, code),
-        "conflict_words": lambda code: words.conflict(gettext, code),
-        "field_words": lambda name: words.field(gettext, name),
+        "reason_words": partial(words.reason, gettext),
+        "conflict_words": partial(words.conflict, gettext),
+        "field_words": partial(words.field, gettext),
     }
 
 
@@ -97,12 +102,8 @@ async def _sample(tx: TenantTx, story: Story) -> list[Change]:
 
 
 async def _conflicts(tx: TenantTx, story: Story) -> list[Change]:
-    if not story.conflicts:
+    """The first changes that are left alone, wholly or in part."""
+    if not story.conflicts and not story.plan.partial:
         return []
-    return await conflicts_of(tx, story.run, _CONFLICTS)
-
-
-async def conflicts_of(tx: TenantTx, run: Run, most: int) -> list[Change]:
-    """The first changes of a run that were, or will be, left alone."""
-    where = check(parse('state eq "conflict"'), CHANGES)
-    return list((await changes_found(tx, run, ChangesAsk(where=where, limit=most))).rows)
+    where = check(parse(ALONE), CHANGES)
+    return list((await changes_found(tx, story.run, ChangesAsk(where=where, limit=_CONFLICTS))).rows)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from stoa.changes.counting import PlanCount, counted_window, plan_of
 from stoa.changes.listing import rollbacks_of
-from stoa.changes.model import Run, RunKind, RunState
+from stoa.changes.model import Action, Run, RunKind, RunState
 from stoa.changes.queries import run_by_id
 from stoa.db.transactions import TenantTx
 from stoa.kernel.ids import RunId
@@ -17,6 +17,10 @@ from stoa.tenants.model import Connection, Source
 # States in which the worker, and nobody else, moves a run on.
 _MOVING: Final = frozenset({RunState.QUEUED, RunState.PLANNING, RunState.APPROVED, RunState.APPLYING})
 _REJECTABLE: Final = frozenset({RunState.HELD, RunState.PLANNED, RunState.QUEUED, RunState.APPROVED})
+_BY_HARM: Final = (
+    *(Action.DEACTIVATE, Action.REMOVE, Action.UPDATE, Action.LINK, Action.CREATE),
+    Action.REACTIVATE,
+)
 _OVER: Final = frozenset({RunState.REJECTED, RunState.ERRORED, RunState.STALE, RunState.UNDONE, RunState.APPLIED})
 
 
@@ -83,6 +87,12 @@ class Story:
     def conflicts(self) -> int:
         """Changes that were, or will be, left alone."""
         return int(self.run.figures.get("conflicts", self.plan.conflicts))
+
+    @property
+    def in_doubt(self) -> list[tuple[str, int]]:
+        """The plan by action, what people are most hurt by first."""
+        counts = self.plan.counts
+        return [(action, counts[action]) for action in _BY_HARM if counts.get(action)]
 
     @property
     def effects(self) -> int:
@@ -208,7 +218,7 @@ def causes_of(run: Run) -> list[Cause]:
 
 
 def _cause(reason: Mapping[str, Any]) -> Cause:
-    figures = reason.get("figures") or {}
+    figures: Mapping[str, Any] = reason.get("figures") or {}
     meter = None
     if "percent" in figures and "population" in figures:
         meter = Meter(
@@ -238,7 +248,7 @@ def steps_of(story: Story) -> list[Step]:
     window = run.kind is RunKind.SCIM_WINDOW
     steps = [Step(run.created_at, "opened" if window else "queued", run.actor)]
     if run.planned_at is not None and not window:
-        held = any(reason["code"] != "overtaken" for reason in run.reasons)
+        held = run.state is not RunState.ERRORED and any(reason["code"] != "overtaken" for reason in run.reasons)
         steps.append(Step(run.planned_at, "held" if held else "planned"))
     if run.decided_at is not None:
         steps.append(Step(run.decided_at, _decision(run), run.decided_by, run.decided_note))
