@@ -124,10 +124,10 @@ def test_a_damaged_manifest_is_refused(tmp_path: Path) -> None:
 
 def test_a_template_escapes_what_it_is_given() -> None:
     pages = make_pages(load_assets(BUILT))
-    assert b"&lt;b&gt;" in pages.render("landing.html", version="<b>").body
+    assert b"&lt;b&gt;" in pages.render("web/landing.html", version="<b>").body
 
 
 def test_a_template_refuses_to_leave_a_gap() -> None:
     pages = make_pages(load_assets(BUILT))
     with pytest.raises(jinja2.UndefinedError, match="version"):
-        pages.render("landing.html")
+        pages.render("web/landing.html")

@@ -26,5 +26,3 @@ COLLISION: Final[tuple[type[Exception], ...]] = (
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,
 )
-# A statement ran into the transaction's `statement_timeout`.
-StatementCancelled = asyncpg.QueryCanceledError

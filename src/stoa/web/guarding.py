@@ -65,7 +65,7 @@ class _Gate:
     is_open: bool = False
     of_tenant: bool = False
 
-    async def __call__(self, request: Request) -> Response:
+    async def serve(self, request: Request) -> Response:
         """Answers a request, and tells a Problem as a page."""
         try:
             if request.method not in _READ:
@@ -141,26 +141,26 @@ def tenant_action(shell: Shell, path: str, handler: Handler, needs: Permission) 
 
 def platform_page(shell: Shell, path: str, handler: Handler, needs: Permission | None) -> Route:
     """A page that is no tenant's. needs: None for everybody who is signed in."""
-    return Route(path, _Gate(shell, handler, needs), methods=list(_READ))
+    return Route(path, _Gate(shell, handler, needs).serve, methods=list(_READ))
 
 
 def platform_action(shell: Shell, path: str, handler: Handler, needs: Permission | None) -> Route:
     """An action that is in no tenant."""
-    return Route(path, _Gate(shell, handler, needs), methods=list(_WRITE))
+    return Route(path, _Gate(shell, handler, needs).serve, methods=list(_WRITE))
 
 
 def open_page(shell: Shell, path: str, handler: Handler) -> Route:
     """A page that anybody may open."""
-    return Route(path, _Gate(shell, handler, is_open=True), methods=list(_READ))
+    return Route(path, _Gate(shell, handler, is_open=True).serve, methods=list(_READ))
 
 
 def open_action(shell: Shell, path: str, handler: Handler) -> Route:
     """An action that anybody may ask for from a page of this server."""
-    return Route(path, _Gate(shell, handler, is_open=True), methods=list(_WRITE))
+    return Route(path, _Gate(shell, handler, is_open=True).serve, methods=list(_WRITE))
 
 
 def _tenant(shell: Shell, path: str, handler: Handler, needs: Permission | None, methods: tuple[str, ...]) -> Route:
-    return Route(f"{CONSOLE}/t/{{tenant}}{path}", _Gate(shell, handler, needs, of_tenant=True), methods=list(methods))
+    return Route(f"{CONSOLE}/t/{{tenant}}{path}", _Gate(shell, handler, needs, of_tenant=True).serve, methods=list(methods))
 
 
 def _to_sign_in(request: Request) -> Response:
