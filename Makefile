@@ -1,7 +1,7 @@
 # Every target that runs something sets itself up first, quickly when nothing has changed. ARGS hands more words to the command:
 #   make test ARGS="tests/kernel -x"
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-bench demo dev test test-all check bench docs lock clean
+.PHONY: help setup setup-dev setup-bench demo dev test test-all check bench docs words lock clean
 
 PYTHON := .venv/bin/python
 ARGS ?=
@@ -43,15 +43,21 @@ bench: setup-bench ## The figures of bench/, each against its peer in the same r
 docs: setup-dev ## Check the documentation: links, commands, settings, make targets
 	@$(PYTHON) -m pytest -p tests.no_skips tests/test_documentation.py $(ARGS)
 
+words: setup-dev ## Collect the texts that can be translated, for translators (src/stoa/web/locale/stoa.pot)
+	@mkdir -p src/stoa/web/locale
+	@.venv/bin/pybabel --quiet extract --mapping-file babel.cfg --sort-by-file --width 120 --project Stoa \
+		--copyright-holder "" --output-file src/stoa/web/locale/stoa.pot src/stoa
+
 lock: ## Renew the lock files from pyproject.toml and package.json (needs uv and npm)
 	$(COMPILE) --upgrade pyproject.toml --extra dev -o requirements/dev.lock
 	$(COMPILE) -c requirements/dev.lock pyproject.toml --extra dev --extra bench -o requirements/bench.lock
 	$(COMPILE) -c requirements/dev.lock pyproject.toml requirements/build.in -o requirements/run.lock
 	$(COMPILE) -c requirements/dev.lock requirements/node.in -o requirements/node.lock
 	npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
+	node -e 'const fs = require("fs"), file = "package-lock.json", lock = JSON.parse(fs.readFileSync(file)); for (const one of Object.values(lock.packages)) delete one.funding; fs.writeFileSync(file, JSON.stringify(lock, null, 2) + "\n")'
 
 clean: ## Remove everything that setup made
-	rm -rf .venv node_modules src/stoa/web/assets/built
+	rm -rf .venv node_modules src/stoa/web/assets/built src/stoa/web/locale/stoa.pot
 
 setup-dev:
 	@sh tools/setup.sh dev
