@@ -14,11 +14,13 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from stoa.access.operators import NewOperator, create_operator
+from stoa.access.permissions import Role
 from stoa.cli.children import Child
 from stoa.cli.common import Options, Session, err, out, session
 from stoa.cli.demo.companies import Simulators, read_simulators
 from stoa.cli.demo.onboarding import Onboarded, count_people, in_parallel, make_tenant, push_people, sync_people
-from stoa.cli.demo.scenes import SceneFailed, Stage, play
+from stoa.cli.demo.scenes import SceneFailed, Stage, play, something_to_decide
 from stoa.cli.serving import unless_stopped
 from stoa.cli.showing import seconds
 from stoa.cli.stack import Stack, stack
@@ -31,6 +33,7 @@ _READY_SECONDS = 60.0
 _PUSHING = 3
 _CONCURRENCY = 8
 _SYNCING = 4
+_EMAIL = "operator@demo.example"
 
 
 async def demo(*, exit: bool = False, tenants: int = 30, people: int = 40_000, seed: int = 7) -> None:  # noqa: A002 - the option's name
@@ -85,7 +88,9 @@ async def _demo(*, wait_at_end: bool, tenants: int, people: int, seed: int) -> b
         out.print(_where_time_went(times, everybody))
         good = await _scenes(s, simulators, everybody) and good
         if wait_at_end:
+            password = await _make_operator(s)
             _what_next(running, simulators, everybody)
+            _how_to_sign_in(running, password, _to_decide(everybody))
             await asyncio.Event().wait()
         return good
 
@@ -207,10 +212,17 @@ async def _scenes(s: Session, simulators: Simulators, everybody: Sequence[Onboar
     """The scenes play at a company of middle size, where every kind of event happens and none trips a guard."""
     try:
         await play(Stage(s, simulators, _of_middle_size(everybody)[0]))
+        if (other := _to_decide(everybody)) is not None:
+            await something_to_decide(Stage(s, simulators, other))
     except SceneFailed as failed:
         err.print(f"[red]The demo failed:[/red] {failed}.")
         return False
     return True
+
+
+def _to_decide(everybody: Sequence[Onboarded]) -> Onboarded | None:
+    """The company whose run is left held: neither that of the scenes nor the one to try things at."""
+    return next(iter(_of_middle_size(everybody)[2:3]), None)
 
 
 def _of_middle_size(everybody: Sequence[Onboarded]) -> list[Onboarded]:
@@ -235,5 +247,21 @@ def _what_next(running: Stack, simulators: Simulators, everybody: Sequence[Onboa
     ):
         out.print(f"  {line}")
     out.print(f"The server is at {running.base_url}, the simulated companies at {simulators.base_url}.")
-    out.print(f"Mail that would be sent lies in {running.mailbox}.")
+
+
+async def _make_operator(s: Session) -> str:
+    async with s.platform.database.platform() as tx:
+        _, password = await create_operator(tx, NewOperator(_EMAIL, "Demo operator", Role.PLATFORM_ADMIN))
+    return password
+
+
+def _how_to_sign_in(running: Stack, password: str, waiting: Onboarded | None) -> None:
+    out.print()
+    out.rule("The console", align="left", style="cyan")
+    out.print(f"  address    {running.base_url}/console")
+    out.print(f"  sign in    {_EMAIL}")
+    out.print(f"  password   {password}   (you choose your own at the first sign-in)", highlight=False, markup=False)
+    if waiting is not None:
+        out.print(f"  A sync of {waiting.company.name} is held there and waits for your decision.")
+    out.print("Mail that would have been sent lies in the console's mailbox.")
     out.print("Ctrl-C ends everything and leaves nothing behind.")

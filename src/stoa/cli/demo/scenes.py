@@ -88,6 +88,14 @@ async def half_a_report(stage: Stage) -> None:
     out.print(f"  Rejected: stoa sync reject {stage.slug} {run.run_id}. Nobody lost access.")
 
 
+async def something_to_decide(stage: Stage) -> None:
+    """A held run is left for whoever opens the console."""
+    await stage.simulators.fault(stage.slug, "half_rows")
+    run = await sync_people(stage.session, stage.one)
+    await stage.simulators.mend(stage.slug)
+    _expect(run.state is RunState.HELD, "half a report was to be held")
+
+
 async def undo(stage: Stage, day: tuple[Run, str]) -> None:
     """The day's run is rolled back, and the state is as before."""
     run, before = day
