@@ -110,7 +110,7 @@ _OTHER_CAUSES: Final[Mapping[str, str]] = {
     RunState.STALE: N_("It is out of date"),
 }
 _ANY_CAUSE: Final = N_("Something needs a look")
-# Fields whose names read badly by themselves. The rest is spelt out of its name.
+# What fields are called. One that is not here yet is spelt out of its name.
 FIELDS: Final[Mapping[str, str]] = {
     "active": N_("Access"),
     "asserted_active": N_("Active in the source"),
@@ -122,7 +122,14 @@ FIELDS: Final[Mapping[str, str]] = {
     "display_name": N_("Name"),
     "given_name": N_("Given name"),
     "family_name": N_("Family name"),
+    "phone": N_("Phone"),
+    "title": N_("Title"),
+    "department": N_("Department"),
+    "division": N_("Division"),
     "cost_center": N_("Cost centre"),
+    "organization": N_("Organization"),
+    "location": N_("Location"),
+    "locale": N_("Locale"),
     "job_code": N_("Job code"),
     "worker_type": N_("Type of worker"),
     "time_zone": N_("Time zone"),
