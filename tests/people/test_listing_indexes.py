@@ -82,7 +82,7 @@ def filled(connect_args: ConnectArgs, server: embedded.Server, database_url: str
 LINES = {"source_record_person", "source_pkey", "source_tenant_id_name_key_key", "seq:source"}
 SEARCHED = {"person_display_name", "person_family_name", "person_user_name", "person_email", "person_employee_id"}
 FOUND = {"person_pkey"}
-# A page that is not full is filled up with those who have no display name.
+# A page that is not full is filled up with those who have no display name, by this index or by that of the filter.
 NAMELESS = {"person_display_name"}
 
 
@@ -101,12 +101,12 @@ ASKED: dict[str, tuple[PeopleAsk, set[str]]] = {
     "search, filtered": (filtered('department eq "Rare"', search="smith1"), SEARCHED | FOUND),
     "department": (filtered('department eq "D7"'), {"person_display_name"}),
     "display_name": (filtered('display_name sw "ann smith1"'), {"person_display_name"}),
-    "family_name": (filtered('family_name eq "smith77"'), {"person_family_name"} | NAMELESS),
-    "user_name": (filtered('user_name eq "user77"'), {"person_user_name"} | NAMELESS),
-    "email": (filtered('email eq "person77@acme.example"'), {"person_email"} | NAMELESS),
-    "employee_id": (filtered('employee_id eq "e77"'), {"person_employee_id"} | NAMELESS),
-    "manager_id": (filtered('manager_id eq "00000000-0000-0000-0000-000000000001"'), {"person_manager"} | NAMELESS),
-    "id": (filtered('id eq "00000000-0000-0000-0000-000000000001"'), {"person_pkey"} | NAMELESS),
+    "family_name": (filtered('family_name eq "smith77"'), {"person_family_name"}),
+    "user_name": (filtered('user_name eq "user77"'), {"person_user_name"}),
+    "email": (filtered('email eq "person77@acme.example"'), {"person_email"}),
+    "employee_id": (filtered('employee_id eq "e77"'), {"person_employee_id"}),
+    "manager_id": (filtered('manager_id eq "00000000-0000-0000-0000-000000000001"'), {"person_manager"}),
+    "id": (filtered('id eq "00000000-0000-0000-0000-000000000001"'), {"person_pkey"}),
     "updated_at": (filtered('updated_at ge "2999-01-01T00:00:00Z"', sort="updated_at"), {"person_updated"}),
 }
 
@@ -117,7 +117,7 @@ async def test_a_list_uses_its_index(database: Database, filled: Filled, name: s
     ask, wanted = ASKED[name]
     company = (database, tenant_id, hr, NOBODY)
     found = await indexes_of(company, lambda tx: people_page(tx, ask))
-    assert found - LINES == wanted
+    assert found - LINES - (NAMELESS - wanted) == wanted
 
 
 @pytest.mark.parametrize("sort", ["display_name", "updated_at"])

@@ -51,7 +51,7 @@ class Speaker:
                 return _("Only %(source)s says anything.") % said
             case Why.AGREED:
                 return (
-                    _("%(source)s; %(others)s: the same.") if others else _("All records of %(source)s agree.")
+                    _("%(source)s, and the others agree.") if others else _("All records of %(source)s agree.")
                 ) % said
             case Why.RANKED:
                 return _("%(source)s ranks before %(others)s.") % said
