@@ -1,5 +1,7 @@
 """The pages of runs before a browser that runs no scripts, and runs in every state to look at."""
 
+import asyncio
+import socket
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -7,6 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
+import uvicorn
 from starlette.types import ASGIApp
 
 from stoa.access.permissions import Role
@@ -140,3 +143,18 @@ async def viewer(database: Database, people_at: Browsers, desk: Desk) -> Desk:
 async def stranger(database: Database, people_at: Browsers, make_tenant: MakeTenant) -> Desk:
     """An admin of another tenant."""
     return await desk_of(database, people_at, await make_tenant(), Role.TENANT_ADMIN)
+
+
+@pytest.fixture
+async def real(pages: ASGIApp, desk: Desk) -> AsyncGenerator[httpx2.AsyncClient]:
+    """The same person before the pages on a port of this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(pages, lifespan="off", ws="none", log_level="critical", timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        async with httpx2.AsyncClient(base_url=address, timeout=30) as client:
+            client.cookies.set("stoa_session", desk.http.cookies["stoa_session"])
+            yield client
+        server.should_exit = True
+        await serving

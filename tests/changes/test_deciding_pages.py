@@ -145,7 +145,9 @@ async def test_conflicts_are_listed_before_anything_is_rolled_back(desk: Desk) -
     assert LEFT in text
     assert "Given2 Family2" in text
     assert "is now Board , expected was Chief" in text
-    assert text.index(LEFT) < text.index("History")
+    # Before the button, not after it.
+    assert text.index(LEFT) < text.index("Roll back now")
+    assert "1 is left alone, wholly or in part" in text_of(await desk.get("/approvals"))
     browsed = text_of(await desk.get(f"/runs/{rollback_id}/changes", filter='state eq "conflict"'))
     assert "Given2 Family2" in browsed
     assert "Given1 Family1" not in browsed

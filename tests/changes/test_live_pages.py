@@ -1,14 +1,9 @@
 """A run followed over real HTTP until it rests, and what a long file costs."""
 
-import asyncio
-import socket
 import tracemalloc
 from collections.abc import AsyncGenerator
 
 import httpx2
-import pytest
-import uvicorn
-from starlette.types import ASGIApp
 
 from stoa.changes import actions
 from stoa.changes.model import RunState
@@ -17,21 +12,6 @@ from tests.changes.conftest import Desk
 from tests.people.making import worker
 
 Event = tuple[str, str]
-
-
-@pytest.fixture
-async def real(pages: ASGIApp, desk: Desk) -> AsyncGenerator[httpx2.AsyncClient]:
-    """The same person before the pages on a port of this machine."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(pages, lifespan="off", ws="none", log_level="critical")
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with httpx2.AsyncClient(base_url=address, timeout=30) as client:
-            client.cookies.set("stoa_session", desk.http.cookies["stoa_session"])
-            yield client
-        server.should_exit = True
-        await serving
 
 
 async def events_of(answer: httpx2.Response) -> AsyncGenerator[Event]:

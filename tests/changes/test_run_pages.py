@@ -82,7 +82,8 @@ async def test_every_state_of_every_kind_has_a_page(desk: Desk, state: RunState,
     page = await desk.get(f"/runs/{run.run_id}")
     assert ('sse-connect="' in page.text) == moving
     # Without scripts the page renews itself, or by a link.
-    assert ("<noscript>" in page.text and 'http-equiv="refresh"' in page.text) == moving
+    assert ('<noscript><meta http-equiv="refresh"' in page.text) == moving
+    assert ('class="run-noscript"' in page.text) == moving
 
 
 async def test_how_far_a_run_is(desk: Desk) -> None:
