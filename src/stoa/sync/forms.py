@@ -184,6 +184,11 @@ class Unreadable(BadInput):
     code = "unreadable_form"
     status = 422
 
+    def __init__(self, errors: Sequence[Mapping[str, str]]) -> None:
+        told = "; ".join(f"{error['field']}: {error['detail']}" for error in errors)
+        super().__init__(f"The form cannot be read: {told}", hint="Correct these fields.", errors=list(errors))
+        self.errors = errors
+
 
 def given_of(fields: Sequence[FormField], texts: Mapping[str, str]) -> dict[str, Any]:
     """The settings that somebody entered, to be checked by the connector's own model. What is empty is left out.
@@ -204,8 +209,7 @@ def given_of(fields: Sequence[FormField], texts: Mapping[str, str]) -> dict[str,
             except ValueError as error:
                 errors.append({"field": field.name, "detail": str(error)})
     if errors:
-        told = "; ".join(f"{error['field']}: {error['detail']}" for error in errors)
-        raise Unreadable(f"The form cannot be read: {told}", hint="Correct these fields.", errors=errors)
+        raise Unreadable(errors)
     return given
 
 
