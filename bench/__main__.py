@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import commits, demo, jobs, scim, sync
+from bench import commits, console, demo, jobs, scim, sync
 from bench.ground import ground
 from bench.model import Benchmark, Figure, Plan, Verdict
 from bench.table import show, write_json
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "scim": scim.run,
     "commits": commits.run,
     "jobs": jobs.run,
+    "console": console.run,
     "demo": demo.run,
 }
 # Takes minutes and measures nothing against anything.

@@ -1,6 +1,7 @@
 """A client process for HTTP/1.1 on the loopback: `python -m bench.requests` answers a line of JSON with a line of JSON.
 
-In: {"port", "token", "connections", "requests": [[method, path, body or null], ...]}.
+In: {"port", "token", "connections", "requests": [[method, path, body or null], ...]}; for pages, whose content is not
+looked into, {"pages": true, "headers": {...}} instead of the token.
 Out: {"seconds", "latencies": [seconds, ...], "ids": [the answers' "id", or null, ...]}, or {"error"}.
 """
 
@@ -34,16 +35,19 @@ class Refused(Exception):
 def _prepared(job: dict[str, Any]) -> Iterator[Asked]:
     for number, (method, path, body) in enumerate(job["requests"]):
         content = b"" if body is None else json.dumps(body).encode()
-        lines = [
-            f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{job['port']}", f"Authorization: Bearer {job['token']}",
-            "Accept: application/scim+json",
-        ]  # fmt: skip
+        lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{job['port']}"]
+        if job.get("pages"):
+            lines += [f"{name}: {value}" for name, value in job["headers"].items()]
+        else:
+            lines += [f"Authorization: Bearer {job['token']}", "Accept: application/scim+json"]
         if body is not None:
             lines += ["Content-Type: application/scim+json", f"Content-Length: {len(content)}"]
         yield Asked(number, "\r\n".join([*lines, "", ""]).encode() + content)
 
 
-async def _connection(port: int, waiting: Iterator[Asked], latencies: list[float], ids: list[str | None]) -> None:
+async def _connection(
+    port: int, waiting: Iterator[Asked], latencies: list[float], ids: list[str | None], *, pages: bool
+) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=_LIMIT)
     for asked in waiting:
         began = time.perf_counter()
@@ -54,7 +58,8 @@ async def _connection(port: int, waiting: Iterator[Asked], latencies: list[float
         latencies[asked.number] = time.perf_counter() - began
         if not 200 <= status < 300:
             raise Refused(f"{asked.head.split(b' HTTP')[0].decode()} was answered {status}: {content[:300]!r}")
-        ids[asked.number] = _identity(content)
+        if not pages:
+            ids[asked.number] = _identity(content)
         if fields.get("connection", "").lower() == "close":
             writer.close()
             reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=_LIMIT)
@@ -91,7 +96,10 @@ async def _answered(job: dict[str, Any]) -> dict[str, Any]:
     # Prepared before the clock starts; the iterator hands each request to whichever connection is free.
     prepared = iter(list(waiting))
     began = time.perf_counter()
-    await asyncio.gather(*(_connection(job["port"], prepared, latencies, ids) for _ in range(job["connections"])))
+    pages = job.get("pages", False)
+    await asyncio.gather(
+        *(_connection(job["port"], prepared, latencies, ids, pages=pages) for _ in range(job["connections"]))
+    )
     return {"seconds": time.perf_counter() - began, "latencies": latencies, "ids": ids}
 
 
