@@ -15,11 +15,13 @@ from stoa.api.trace import traced
 from stoa.changes.pages import run_pages
 from stoa.composition import VERSION, Platform, Store, platform
 from stoa.console.pages import console_pages
+from stoa.identity.scim.pages import scim_pages
 from stoa.identity.scim.routes import scim_routes
 from stoa.logs import set_up_logging
 from stoa.people.pages import people_pages
 from stoa.people.queries import person_names
 from stoa.settings import Settings, read_settings
+from stoa.sync.pages import connection_pages, quarantine_pages
 from stoa.web.access import access_pages
 from stoa.web.alerts import alert_pages
 from stoa.web.assets import load_assets
@@ -97,6 +99,9 @@ def console_routes(shell: Shell, parts: Platform) -> list[Route]:
         *console_pages(shell),
         *tenant_settings_pages(shell),
         *alert_pages(shell),
+        *connection_pages(shell, parts.opener, parts.source_worker.planner.target),
+        *scim_pages(shell, settings.base_url or f"http://{settings.host}:{settings.port}"),
+        *quarantine_pages(shell),
         *run_pages(shell, subjects=person_names),
         *people_pages(shell),
     ]
