@@ -58,7 +58,8 @@ async def run_by_id(tx: TenantTx, run_id: UUID, *, lock: bool = False) -> Run:
         run_id,
     )
     if row is None:
-        raise NoSuchRun(f"There is no run {run_id} in this tenant.", hint="The list of runs shows those there are.")
+        hint = "The page of runs, and `stoa sync list`, show those there are."
+        raise NoSuchRun(f"There is no run {run_id} in this tenant.", hint=hint)
     return run_of(row)
 
 
