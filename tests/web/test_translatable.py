@@ -117,7 +117,8 @@ def test_a_phrase_that_was_not_marked_is_found(source: str) -> None:
 
 
 def test_what_is_marked_is_not_found() -> None:
-    source = """<p class="held" id="x">{{ _("Held") }} {% trans n=n %}{{ n }} run{% pluralize %}{{ n }} runs{% endtrans %}
+    source = """<p class="held" id="x">{{ _("Held") }}
+    {% trans n=n %}{{ n }} run{% pluralize %}{{ n }} runs{% endtrans %}
     {#- A remark -#} {{ ngettext("One run", "%(num)s runs", 2) }} <code>STOA_X</code> &middot; 12</p><b>Stoa</b>
     {% block layout %}console{% endblock %} · 0O1lI <a href="/healthz">/healthz</a>: """
     assert texts(source) == []

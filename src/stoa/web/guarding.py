@@ -160,7 +160,9 @@ def open_action(shell: Shell, path: str, handler: Handler) -> Route:
 
 
 def _tenant(shell: Shell, path: str, handler: Handler, needs: Permission | None, methods: tuple[str, ...]) -> Route:
-    return Route(f"{CONSOLE}/t/{{tenant}}{path}", _Gate(shell, handler, needs, of_tenant=True).serve, methods=list(methods))
+    return Route(
+        f"{CONSOLE}/t/{{tenant}}{path}", _Gate(shell, handler, needs, of_tenant=True).serve, methods=list(methods)
+    )
 
 
 def _to_sign_in(request: Request) -> Response:
