@@ -1,4 +1,5 @@
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -177,7 +178,8 @@ async def test_the_look_up_reads_one_index_under_row_level_security(database: Da
         await tx.execute("SET LOCAL enable_seqscan = off")
         plan = await tx.fetch(f"EXPLAIN {queries.LOOK_UP}", tenant_id, token_hash(issued.token), tx.now)
     text = "\n".join(row[0] for row in plan)
-    assert "Index Scan using credential_tenant_id_token_hash_key" in text
+    # Either index of the digest serves; which one depends on the tokens that other tests have made.
+    assert re.search(r"Index Scan using credential_(tenant_id_token_hash_key|token) ", text), text
     assert "token_hash = " in next(line for line in text.splitlines() if "Index Cond" in line)
 
 

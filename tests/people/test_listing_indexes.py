@@ -117,7 +117,9 @@ async def test_a_list_uses_its_index(database: Database, filled: Filled, name: s
     ask, wanted = ASKED[name]
     company = (database, tenant_id, hr, NOBODY)
     found = await indexes_of(company, lambda tx: people_page(tx, ask))
-    assert found - LINES - (NAMELESS - wanted) == wanted
+    # What else it uses depends on what the planner believes of the tables, which other tests fill meanwhile.
+    assert wanted <= found
+    assert "seq:person" not in found
 
 
 @pytest.mark.parametrize("sort", ["display_name", "updated_at"])
@@ -129,7 +131,8 @@ async def test_a_later_page_begins_where_the_last_ended(database: Database, fill
             page = await people_page(tx, ask)
             ask = replace(ask, after=page.next)
     found = await indexes_of((database, tenant_id, hr, NOBODY), lambda tx: people_page(tx, ask))
-    assert found - LINES == {"person_updated" if sort == "updated_at" else "person_display_name"}
+    assert ("person_updated" if sort == "updated_at" else "person_display_name") in found
+    assert "seq:person" not in found
 
 
 def test_every_attribute_that_claims_an_index_is_looked_at() -> None:
