@@ -98,8 +98,10 @@ async def _dev(settings: Settings, *, ephemeral: bool, ready_file: Path | None, 
         }
         with _announced_in(ready_file, json.dumps(about)):
             if not quiet:
-                out.print(f"Stoa runs at {running.base_url}, the console at {running.base_url}/console;")
-                out.print("an account: stoa operator create YOU@EXAMPLE.COM --name YOU --platform-role admin. Ctrl-C ends it.")
+                out.print(
+                    f"Stoa runs at {running.base_url}, the console at {running.base_url}/console; Ctrl-C ends it."
+                )
+                out.print("An account: stoa operator create YOU@EXAMPLE.COM --name YOU --platform-role admin.")
             while running.database_alive():
                 await asyncio.sleep(1)
         raise DatabaseEnded("The database server ended.", hint="Its log says why; `stoa dev` starts it again.")
