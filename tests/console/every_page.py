@@ -1,0 +1,50 @@
+"""Every address of the console, made of its routes and of a company's data."""
+
+from asyncio import Event
+from typing import Literal
+
+from starlette.routing import Route
+
+from stoa.access.actions import issue_token
+from stoa.main import console_routes
+from stoa.outbound.mailbox import mails
+from stoa.tenants.actions import ensure_source
+from stoa.web.assets import load_assets
+from stoa.web.templates import make_pages
+from stoa.web.visiting import Shell
+from tests.console.journey import Company, World
+
+
+def routes(world: World) -> list[Route]:
+    """The routes of every room."""
+    pages = make_pages(load_assets(), development=True)
+    shell = Shell(pages, world.parts.database, development=True, stopping=Event())
+    return console_routes(shell, world.parts)
+
+
+async def addresses(world: World, company: Company, method: Literal["GET", "POST"]) -> dict[str, str]:
+    """An address for each path, which names something that is there. A parameter that is not known here fails."""
+    made = await _made(world, company)
+    return {route.path: route.path.format(**made) for route in routes(world) if method in (route.methods or set())}
+
+
+async def _made(world: World, company: Company) -> dict[str, object]:
+    await company.mail()
+    async with world.parts.database.tenant(company.tenant_id) as tx:
+        okta = await ensure_source(tx, "idp", "Okta")
+        token = await issue_token(tx, ["scim"], "For Okta", okta.source_id)
+    kept = await mails(world.parts.settings.mailbox_path)
+    async with world.parts.database.platform() as tx:
+        operator_id = await tx.fetchval("SELECT operator_id FROM operator ORDER BY operator_id LIMIT 1")
+    return {
+        "tenant": company.slug,
+        "run_id": company.held.run_id,
+        "connection_id": company.connection.connection_id,
+        "connector": company.connection.connector,
+        "person_id": await company.one("SELECT person_id FROM person WHERE tenant_id = $1 ORDER BY person_id LIMIT 1"),
+        "alert_id": await company.one("SELECT alert_id FROM alert WHERE tenant_id = $1 LIMIT 1"),
+        "source_id": okta.source_id,
+        "credential_id": token.credential_id,
+        "operator_id": operator_id,
+        "name": kept[0].name,
+    }
