@@ -35,12 +35,13 @@ INSERT INTO run (tenant_id, run_id, kind, state, target, source_id, actor, appli
 VALUES ($1, $2, 'sync', $3, 'person', $4, 'system', 0, $5, $5, $6)"""
 _TEXTS: Final = "display_name, given_name, family_name, user_name, email, employee_id, title, department"
 _KEYS: Final = "display_name_key, user_name_key, email_key, employee_id_key"
-# Names of ASCII letters, which lower() folds as kernel.fold does.
+# Names of ASCII letters, which lower() folds as kernel.fold does; a department has people of every name.
 _PEOPLE: Final = f"""
 INSERT INTO person (tenant_id, person_id, active, created_run, created_at, updated_at, {_TEXTS}, {_KEYS},
   family_name_key, manager_id)
 SELECT $1::uuid, md5($1::text || n)::uuid, n % 20 > 0, $2, $3, $3::timestamptz - n * interval '1 minute',
-  g || ' ' || f, g, f, 'user' || n, 'person' || n || '@acme.example', 'E' || n, 'Engineer', 'D' || n % {DEPARTMENTS},
+  g || ' ' || f, g, f, 'user' || n, 'person' || n || '@acme.example', 'E' || n, 'Engineer',
+  'D' || n / 7 % {DEPARTMENTS},
   lower(g || ' ' || f), 'user' || n, 'person' || n || '@acme.example', 'e' || n, lower(f),
   md5($1::text || n / 10)::uuid
 FROM (SELECT n, ($5::text[])[1 + n % {len(GIVEN)}] AS g,
