@@ -20,8 +20,9 @@ from stoa.web.visiting import Shell, Visit
 
 _NEW: Final = "/connections/scim/new"
 _ONE: Final = "/connections/scim/{source_id}"
-# What the form offers as the life of a token, in days; the empty one is without an end.
-DAYS: Final = ("90", "180", "365", "")
+# What the form offers as the life of a token, in days.
+_NO_END: Final = "never"
+DAYS: Final = ("90", "180", "365", _NO_END)
 _DEFAULT_DAYS: Final = "365"
 PROVIDERS: Final[Mapping[str, str]] = {"okta": "Okta", "entra": "Entra ID", "other": ""}
 
@@ -104,7 +105,7 @@ def _days(text: str) -> int | None:
     """Raises BadInput for what the form does not offer."""
     if text not in DAYS:
         raise BadInput("A token lasts as long as one of the choices says.", hint="Choose one of the list.")
-    return int(text) if text else None
+    return None if text == _NO_END else int(text)
 
 
 def _token(visit: Visit, desk: _Desk, source: Source, issued: Issued, provider: str, *, first: bool) -> Response:
