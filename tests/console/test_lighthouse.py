@@ -71,7 +71,7 @@ def _look(address: str, token: str, folder: Path) -> dict[str, Any]:
         "--chrome-flags=--headless --no-sandbox --disable-dev-shm-usage",
         f"--extra-headers={json.dumps({'Cookie': f'stoa_session={token}'})}",
     ]
-    env = {**os.environ, "CHROME_PATH": executable, "TMPDIR": str(folder)}
+    env = {**os.environ, "CHROME_PATH": executable}
     told = subprocess.run(command, env=env, capture_output=True, text=True, timeout=_SECONDS, check=False)
     assert told.returncode == 0, told.stderr
     return json.loads(report.read_text("utf-8"))
