@@ -6,6 +6,7 @@ from typing import Literal
 from starlette.routing import Route
 
 from stoa.access.actions import issue_token
+from stoa.access.permissions import Role
 from stoa.main import console_routes
 from stoa.outbound.mailbox import mails
 from stoa.tenants.actions import ensure_source
@@ -34,6 +35,7 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         okta = await ensure_source(tx, "idp", "Okta")
         token = await issue_token(tx, ["scim"], "For Okta", okta.source_id)
     kept = await mails(world.parts.settings.mailbox_path)
+    await world.account(Role.PLATFORM_VIEWER)
     async with world.parts.database.platform() as tx:
         operator_id = await tx.fetchval("SELECT operator_id FROM operator ORDER BY operator_id LIMIT 1")
     return {

@@ -184,7 +184,9 @@ def complaints_of(page: Page) -> list[str]:
         if not request.url.endswith("/live"):
             complaints.append(f"{request.url}: {request.failure}")
 
-    page.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
+    page.on(
+        "console", lambda message: complaints.append(message.text) if message.type in {"warning", "error"} else None
+    )
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("requestfailed", failed)
     return complaints
