@@ -68,14 +68,14 @@ class Application:
         _log.info("stopped")
 
 
-def serve(parts: Platform, stopping: Event) -> ASGIApp:
+def serve(parts: Platform, stopping: Event | None = None) -> ASGIApp:
     """The application over an open platform.
 
     stopping: set when the server stops, so that streams end.
     """
     settings = parts.settings
     pages = make_pages(load_assets(), development=settings.development)
-    shell = Shell(pages, parts.database, development=settings.development, stopping=stopping)
+    shell = Shell(pages, parts.database, development=settings.development, stopping=stopping or Event())
     token = settings.metrics_token
     routes: list[BaseRoute] = [
         *health_routes(parts.database, version=VERSION, metrics_token=token.get_secret_value() if token else None),

@@ -163,7 +163,8 @@ class Visit:
             template, status=status, language=self.language, block=wanted, **{**standing, **values}
         )
         answer.headers["Vary"] = "Accept-Language, HX-Request"
-        if said:
+        # A piece of a page shows no toasts, so it leaves them for the next whole one.
+        if said and wanted is None:
             answer.delete_cookie(SAID, path=CONSOLE, httponly=True, samesite="lax")
         return answer
 
