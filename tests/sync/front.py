@@ -8,6 +8,8 @@ from starlette.routing import Route
 from stoa.access.permissions import Role
 from stoa.people.target import People
 from stoa.sync.pages import connection_pages, quarantine_pages
+from stoa.tenants.model import Connection
+from stoa.tenants.queries import connection as connection_by_id
 from stoa.tenants.queries import tenant as tenant_of
 from stoa.web.visiting import Shell
 from tests.sync.conftest import Office
@@ -60,3 +62,12 @@ async def front_of(office: Office, people_at: Browsers, role: Role) -> Front:
     async with office.database.tenant(office.tenant_id) as tx:
         slug = (await tenant_of(tx)).slug
     return Front(await people_at.of(role, office.tenant_id), office, slug)
+
+
+async def connection(front: Front) -> Connection:
+    """The office's connection as it is now."""
+    office = front.office
+    async with office.database.tenant(office.tenant_id, read_only=True) as tx:
+        found = await connection_by_id(tx, office.connection.connection_id)
+    assert found is not None
+    return found
