@@ -24,7 +24,8 @@ test: setup-dev ## The tests that need no browser and no foreign suite (under 5 
 	@$(PYTHON) -m pytest -p tests.no_skips -n auto -m "not all" $(ARGS)
 
 test-all: setup-dev ## The rest: browser, foreign suites, fuzzing, crash sweeps
-	@$(PYTHON) -m pytest -p tests.no_skips -n auto -m all $(ARGS)
+	@$(PYTHON) -m pytest -p tests.no_skips -n auto -m "all and not alone" $(ARGS)
+	@$(PYTHON) -m pytest -p tests.no_skips -m alone
 
 check: setup-dev ## Lint, format, types, import rules, dependencies, house rules
 	@failed=""; \
