@@ -31,6 +31,8 @@ class Permission(StrEnum):
     RUN_START = "run_start"
     RUN_DECIDE = "run_decide"
     ALERT_CHANGE = "alert_change"
+    API_CHANGE = "api_change"
+    AUDIT_VIEW = "audit_view"
 
 
 PLATFORM_ROLES: Final = frozenset({Role.PLATFORM_ADMIN, Role.PLATFORM_VIEWER})
@@ -41,7 +43,7 @@ _VIEWING: Final = frozenset({Permission.TENANT_VIEW, Permission.PEOPLE_VIEW})
 
 PERMITTED: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.PLATFORM_ADMIN: frozenset(Permission),
-    Role.PLATFORM_VIEWER: _VIEWING | {Permission.BOARD_VIEW, Permission.MAILBOX_VIEW},
+    Role.PLATFORM_VIEWER: _VIEWING | {Permission.BOARD_VIEW, Permission.MAILBOX_VIEW, Permission.AUDIT_VIEW},
     Role.TENANT_ADMIN: WITHIN_TENANT,
     Role.TENANT_VIEWER: _VIEWING,
 }
