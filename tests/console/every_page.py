@@ -10,15 +10,14 @@ from stoa.access.permissions import Role
 from stoa.main import console_routes
 from stoa.outbound.mailbox import mails
 from stoa.tenants.actions import ensure_source
-from stoa.web.assets import load_assets
-from stoa.web.templates import make_pages
 from stoa.web.visiting import Shell
 from tests.console.journey import Company, World
+from tests.web.rendering import shared_pages
 
 
 def routes(world: World) -> list[Route]:
     """The routes of every room."""
-    pages = make_pages(load_assets(), development=True)
+    pages = shared_pages(development=True)
     shell = Shell(pages, world.parts.database, development=True, stopping=Event())
     return console_routes(shell, world.parts)
 

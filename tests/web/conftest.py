@@ -11,11 +11,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from stoa.web.assets import load_assets
 from stoa.web.errors import error_handlers
 from stoa.web.landing import web_routes
 from stoa.web.security import security_headers
-from stoa.web.templates import make_pages
+from tests.web.rendering import shared_pages
 
 
 async def _fail(_: Request) -> Response:
@@ -38,7 +37,7 @@ async def _for_programs(_: Request, error: Exception) -> Response:
 @pytest.fixture
 def application() -> ASGIApp:
     """The shell, composed as the server composes it."""
-    pages = make_pages(load_assets())
+    pages = shared_pages()
     own = [Route("/fail", _fail), Route("/refuse", _refuse), Route("/own-policy", _with_own_policy)]
     handlers = error_handlers(pages, _for_programs, trace_of=lambda _: "trace-7")
     return security_headers(

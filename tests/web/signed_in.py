@@ -18,19 +18,18 @@ from stoa.api.answers import problem_answer, trace_of
 from stoa.api.trace import traced
 from stoa.db.database import Database
 from stoa.kernel.ids import TenantId
-from stoa.web.assets import load_assets
 from stoa.web.errors import error_handlers
 from stoa.web.landing import web_routes
 from stoa.web.security import security_headers
-from stoa.web.templates import make_pages
 from stoa.web.visiting import Shell
+from tests.web.rendering import shared_pages
 
 MakePages = Callable[[Shell], Sequence[BaseRoute]]
 
 
 def application_of(database: Database, make: MakePages) -> ASGIApp:
     """Some pages, composed as the server composes them."""
-    pages = make_pages(load_assets())
+    pages = shared_pages()
     shell = Shell(pages=pages, database=database, development=True)
     return traced(
         security_headers(

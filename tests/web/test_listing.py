@@ -9,14 +9,13 @@ from starlette.requests import Request
 from stoa.db.database import Database
 from stoa.kernel.cursors import encode_cursor
 from stoa.kernel.filters import Attribute, Catalogue
-from stoa.web.assets import load_assets
 from stoa.web.listing import Ask, Listed, Listing, Slice, read_ask
-from stoa.web.templates import make_pages
 from stoa.web.visiting import Shell, Visit
+from tests.web.rendering import shared_pages
 
 PEOPLE = Listing("people", {"name": 1, "updated_at": 2}, "name", Catalogue((Attribute("department"),)))
 RUNS = Listing("runs", {"created_at": 1}, "-created_at")
-PAGES = make_pages(load_assets())
+PAGES = shared_pages()
 
 
 @pytest.fixture

@@ -8,12 +8,11 @@ from starlette.requests import Request
 
 from stoa.db.database import Database
 from stoa.web import streams
-from stoa.web.assets import load_assets
 from stoa.web.streams import Frame, sse_answer
-from stoa.web.templates import make_pages
 from stoa.web.visiting import Shell, Visit
+from tests.web.rendering import shared_pages
 
-PAGES = make_pages(load_assets())
+PAGES = shared_pages()
 
 
 class Source:

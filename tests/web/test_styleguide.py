@@ -11,10 +11,9 @@ from starlette.applications import Starlette
 
 import stoa
 from stoa.db.database import Database
-from stoa.web.assets import load_assets
 from stoa.web.styleguide import COLOURS, GROUPS, TONES, groups, styleguide_pages
-from stoa.web.templates import make_pages
 from stoa.web.visiting import Shell
+from tests.web.rendering import shared_pages
 
 TEMPLATES = sorted(Path(stoa.__file__).parent.glob("**/templates/**/*.html"))
 ASSETS = Path(stoa.__file__).parent / "web" / "assets"
@@ -22,12 +21,12 @@ ASSETS = Path(stoa.__file__).parent / "web" / "assets"
 
 @pytest.fixture(scope="module")
 def environment() -> Environment:
-    return make_pages(load_assets()).environment
+    return shared_pages().environment
 
 
 @pytest.fixture
 async def page(database: Database) -> str:
-    shell = Shell(pages=make_pages(load_assets()), database=database, development=True)
+    shell = Shell(pages=shared_pages(), database=database, development=True)
     transport = httpx2.ASGITransport(Starlette(routes=styleguide_pages(shell)))
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         answer = await client.get("/console/styleguide")
@@ -95,7 +94,7 @@ async def test_no_id_is_given_twice(page: str) -> None:
 
 
 async def test_there_is_no_such_page_outside_development(database: Database) -> None:
-    assert styleguide_pages(Shell(pages=make_pages(load_assets()), database=database, development=False)) == []
+    assert styleguide_pages(Shell(pages=shared_pages(), database=database, development=False)) == []
 
 
 def test_every_tone_and_colour_of_the_page_is_a_token() -> None:

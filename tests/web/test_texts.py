@@ -2,11 +2,10 @@
 
 import pytest
 
-from stoa.web.assets import load_assets
-from stoa.web.templates import make_pages
 from stoa.web.words import PSEUDO
+from tests.web.rendering import shared_pages
 
-PAGES = make_pages(load_assets(), development=True)
+PAGES = shared_pages(development=True)
 HOSTILE = "<b>&"
 
 

@@ -18,9 +18,8 @@ from stoa.access.permissions import Role
 from stoa.db.database import Database
 from stoa.kernel.ids import TenantId
 from stoa.web.access import access_pages
-from stoa.web.assets import load_assets
-from stoa.web.templates import make_pages
 from stoa.web.visiting import Shell
+from tests.web.rendering import shared_pages
 
 PASSWORD = "seven llamas upstairs"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -40,7 +39,7 @@ async def opened(app: ASGIApp, base_url: str = "http://127.0.0.1") -> AsyncGener
 @pytest.fixture
 def app(database: Database) -> ASGIApp:
     """The pages about accounts, composed as the server composes them."""
-    return Starlette(routes=access_pages(Shell(make_pages(load_assets()), database, development=False)))
+    return Starlette(routes=access_pages(Shell(shared_pages(), database, development=False)))
 
 
 @pytest.fixture
