@@ -1,5 +1,7 @@
 """The audit chain: it verifies, and a row that was touched is found."""
 
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import asyncpg
@@ -9,10 +11,11 @@ from hypothesis import strategies as st
 
 from stoa.db import embedded
 from stoa.db.database import Database
+from stoa.db.transactions import Origin
 from stoa.events.actions import emit, emit_batch, number_entries
 from stoa.events.model import Broken, Event
 from stoa.events.queries import verify_chain
-from stoa.events.rules import Head, Numbered, Unnumbered, comparable, link, number
+from stoa.events.rules import Head, Heading, Numbered, Unnumbered, comparable, entry_digest, link, number
 from stoa.kernel.ids import RunId, TenantId, new_id
 
 HARD_BODY: dict[str, Any] = {
@@ -37,7 +40,7 @@ async def write_log(database: Database, tenant_id: TenantId) -> int:
     for body in (HARD_BODY, {"plain": 1}):
         async with database.tenant(tenant_id) as tx:
             emit(tx, Event("thing.changed", "subject", body))
-    async with database.tenant(tenant_id) as tx:
+    async with database.tenant(tenant_id, Origin("operator:ada", "console", "trace", "2001:db8::7")) as tx:
         emit_batch(tx, run_id=RunId(new_id()), ord_from=1, ord_to=3, n=3)
     async with database.tenant(tenant_id) as tx:
         await number_entries(tx)
@@ -72,6 +75,9 @@ async def test_the_chain_of_an_untouched_log_verifies(database: Database, tenant
         ("UPDATE entry SET at = at - interval '1 s' WHERE tenant_id = $1 AND entry_no = $2", 1, "digest"),
         ("UPDATE entry SET digest = '\\x00' WHERE tenant_id = $1 AND entry_no = $2", 1, "chain"),
         ("UPDATE entry SET chain = '\\x00' WHERE tenant_id = $1 AND entry_no = $2", 0, "chain"),
+        ("UPDATE entry SET address = '2001:db8::8' WHERE tenant_id = $1 AND entry_no = $2", 2, "digest"),
+        ("UPDATE entry SET address = NULL WHERE tenant_id = $1 AND entry_no = $2", 2, "digest"),
+        ("UPDATE entry SET address = '2001:db8::7' WHERE tenant_id = $1 AND entry_no = $2", 1, "digest"),
         ("UPDATE entry SET ord_to = 4 WHERE tenant_id = $1 AND entry_no = $2", 2, "digest"),
         ("DELETE FROM entry WHERE tenant_id = $1 AND entry_no = $2", 0, "gap"),
     ],
@@ -129,3 +135,12 @@ def test_the_chain_depends_on_place_and_content() -> None:
 def test_a_number_compares_equal_after_jsonb_rewrote_it(sent: str, stored: str) -> None:
     assert comparable(sent) == comparable(stored)
     assert type(comparable(sent)) is type(comparable(stored))
+
+
+def test_an_entry_without_an_address_has_the_digest_that_it_had_before_there_were_addresses() -> None:
+    heading = Heading(datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC), "system", "worker", None, None, None, None, 1)
+    said = (
+        '{"actor":"system","at":"2026-01-02T03:04:05.000006+00:00","events":[["thing.made","x",{}]],"n":1,'
+        '"ords":[null,null],"request":null,"run":null,"via":"worker"}'
+    )
+    assert entry_digest(b"salt", heading, [("thing.made", "x", {})]) == sha256(b"salt" + said.encode()).digest()

@@ -28,11 +28,13 @@ class Origin:
         actor: for example `scim:<credential id>`, `operator:<name>`, `system`. Never a person's name or address.
         via: `scim`, `cli`, `worker`, `console`, `api`.
         request_id: the trace id of the request or job, if any.
+        address: the client's address (IPv4 or IPv6, as text) of the request, if any.
     """
 
     actor: str
     via: str
     request_id: str | None = None
+    address: str | None = None
 
 
 Poke = Callable[[str], None]

@@ -23,7 +23,7 @@ _SALT_BYTES: Final = 16
 NUMBERED_AT_ONCE: Final = 1000
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
-_WRITE: Final = "SELECT write_entry($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+_WRITE: Final = "SELECT write_entry($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 _HEAD: Final = "SELECT next_seq, chain FROM event_head WHERE tenant_id = $1 FOR UPDATE"
 
 _UNNUMBERED: Final = """
@@ -82,7 +82,7 @@ async def _write_entry(
 ) -> None:
     origin = tx.origin
     ord_from, ord_to = (batch.ord_from, batch.ord_to) if batch else (None, None)
-    heading = Heading(tx.now, origin.actor, origin.via, origin.request_id, run_id, ord_from, ord_to, n)
+    heading = Heading(tx.now, origin.actor, origin.via, origin.request_id, run_id, ord_from, ord_to, n, origin.address)
     told: list[Told] = [(event.type, event.subject, comparable(_encode(event.body))) for event in events]
     salt = secrets.token_bytes(_SALT_BYTES)
     await tx.execute(
@@ -99,6 +99,7 @@ async def _write_entry(
         salt,
         entry_digest(salt, heading, told),
         [(event.type, event.subject, event.body) for event in events] or None,
+        origin.address,
     )
     metrics.WRITTEN.inc(n)
 

@@ -30,7 +30,8 @@ FROM unnest($2::bigint[], $3::int[], $4::int[]) AS w(entry_no, ord_from, ord_to)
 JOIN event e ON e.tenant_id = $1 AND e.entry_no = w.entry_no AND e.ord BETWEEN w.ord_from AND w.ord_to"""
 
 _CHAIN: Final = """
-SELECT entry_no, at, actor, via, request_id, run_id, ord_from, ord_to, n, salt, digest, first_seq, chain FROM entry
+SELECT entry_no, at, actor, via, request_id, address, run_id, ord_from, ord_to, n, salt, digest, first_seq, chain
+FROM entry
 WHERE tenant_id = $1 AND first_seq >= $2 AND first_seq < $3 ORDER BY first_seq LIMIT $4"""
 
 _CONTENTS: Final = """
@@ -163,7 +164,8 @@ def _fault(entry: Row, seq: int, chain: bytes, content: Sequence[Row]) -> str | 
         return None
     run_id: UUID | None = entry["run_id"]
     ords: tuple[Any, Any] = (entry["ord_from"], entry["ord_to"])
-    heading = Heading(entry["at"], entry["actor"], entry["via"], entry["request_id"], run_id, *ords, entry["n"])
+    who = (entry["at"], entry["actor"], entry["via"], entry["request_id"])
+    heading = Heading(*who, run_id, *ords, entry["n"], entry["address"])
     told: list[Told] = [(row["type"], row["subject"], comparable(row["body"])) for row in content]
     return None if entry["digest"] == entry_digest(salt, heading, told) else "digest"
 

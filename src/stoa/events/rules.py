@@ -46,10 +46,14 @@ class Heading:
     ord_from: int | None
     ord_to: int | None
     n: int
+    address: str | None = None
 
 
 def entry_digest(salt: bytes, heading: Heading, events: Sequence[Told]) -> bytes:
-    """sha-256 over the salt and the canonical JSON (sorted keys, no spaces, UTF-8) of the heading and its events."""
+    """sha-256 over the salt and the canonical JSON (sorted keys, no spaces, UTF-8) of the heading and its events.
+
+    An entry without an address says nothing of one: so did all entries before there were addresses.
+    """
     said: Mapping[str, object] = {
         "actor": heading.actor,
         "at": heading.at.astimezone(UTC).isoformat(timespec="microseconds"),
@@ -60,6 +64,8 @@ def entry_digest(salt: bytes, heading: Heading, events: Sequence[Told]) -> bytes
         "run": None if heading.run_id is None else str(heading.run_id),
         "via": heading.via,
     }
+    if heading.address is not None:
+        said = {**said, "address": heading.address}
     return sha256(salt + _canonical(said).encode()).digest()
 
 

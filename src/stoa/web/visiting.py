@@ -132,7 +132,9 @@ class Visit:
     def origin(self) -> Origin:
         """What is written on what the visitor does."""
         actor = "anonymous" if self.signed_in is None else self.signed_in.actor
-        return Origin(actor, "console", getattr(self.request.state, "trace_id", None))
+        client = self.request.client
+        trace_id: str | None = getattr(self.request.state, "trace_id", None)
+        return Origin(actor, "console", trace_id, (client.host or None) if client else None)
 
     def id(self, name: str) -> UUID:
         """An id in the page's address. Raises NotFound for what is none."""

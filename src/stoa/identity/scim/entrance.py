@@ -67,7 +67,9 @@ class Slugs:
         return tenant_id
 
 
-async def sender(tx: TenantTx, token: str, request_id: str | None) -> tuple[Credential, SourceId] | None:
+async def sender(
+    tx: TenantTx, token: str, request_id: str | None, address: str | None
+) -> tuple[Credential, SourceId] | None:
     """The credential and the source in whose name it asserts; None if the token is not this tenant's or no longer good.
 
     From here on the transaction acts in the credential's name. Raises ScimError 403 for a credential that is not for
@@ -78,7 +80,7 @@ async def sender(tx: TenantTx, token: str, request_id: str | None) -> tuple[Cred
         return None
     if not credential.permits(SCOPE) or credential.source_id is None:
         raise ScimError(HTTPStatus.FORBIDDEN, f"This token is not for SCIM: it lacks the scope {SCOPE} or a source.")
-    tx.origin = Origin(actor=f"scim:{credential.credential_id}", via="scim", request_id=request_id)
+    tx.origin = Origin(f"scim:{credential.credential_id}", "scim", request_id, address)
     if credential.last_used_at is None or credential.last_used_at <= tx.now - USE_NOTED_EVERY:
         await note_contact(tx, Phase.IDENTITY)
         await ask_recount(tx, lasting=USE_NOTED_EVERY)

@@ -129,7 +129,8 @@ async def _answer(service: _Service, scope: Scope, receive: Receive, trace_id: s
     token = bearer_token(headers)
     body = await read_body(receive, headers)
     tenant_id = await service.slugs.tenant_of(slug)
-    visit = _Visit(service, slug, tenant_id, token, trace_id)
+    client: tuple[str, int] | None = scope.get("client")
+    visit = _Visit(service, slug, tenant_id, token, trace_id, client[0] or None if client else None)
     return await _noting_failures(visit, Request(method, path, {}, headers, body), query, found)
 
 
@@ -165,6 +166,7 @@ class _Visit:
     tenant_id: TenantId
     token: str
     trace_id: str | None
+    address: str | None
     source_id: SourceId | None = None
 
 
@@ -212,7 +214,7 @@ def _later(seconds: int) -> ScimError:
 async def _visited(visit: _Visit, request: Request, query: str, found: _Found | None) -> Answer:
     service = visit.service
     async with service.database.tenant(visit.tenant_id) as tx:
-        known = await sender(tx, visit.token, visit.trace_id)
+        known = await sender(tx, visit.token, visit.trace_id, visit.address)
         if known is not None:
             credential, source_id = known
             visit.source_id = source_id
