@@ -11,11 +11,11 @@ from stoa.kernel.ids import TenantId
 MINE, OTHER = TenantId(uuid4()), TenantId(uuid4())
 ALL = "board_view mailbox_view operators_change tenant_view people_view tenant_change connection_change run_start"
 EXPECTED = {
-    Role.PLATFORM_ADMIN: {*ALL.split(), "run_decide", "alert_change"},
-    Role.PLATFORM_VIEWER: {"board_view", "mailbox_view", "tenant_view", "people_view"},
+    Role.PLATFORM_ADMIN: {*ALL.split(), "run_decide", "alert_change", "api_change", "audit_view"},
+    Role.PLATFORM_VIEWER: {"board_view", "mailbox_view", "tenant_view", "people_view", "audit_view"},
     Role.TENANT_ADMIN: {
         *("tenant_view", "people_view", "tenant_change", "connection_change"),
-        *("run_start", "run_decide", "alert_change"),
+        *("run_start", "run_decide", "alert_change", "api_change", "audit_view"),
     },
     Role.TENANT_VIEWER: {"tenant_view", "people_view"},
 }

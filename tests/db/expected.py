@@ -52,11 +52,14 @@ class Tenanted:
 
 
 TENANTED: Final = {
+    "access_token": Tenanted("SID", seen=("tenant_id", "token_hash")),
     "alert": Tenanted("SIU"),
     "alert_note": Tenanted("SI"),
+    "api_client": Tenanted("SIU", seen=("tenant_id", "client_id")),
     "authority": Tenanted("SI"),
     "authority_version": Tenanted("SI"),
     "change": Tenanted(),
+    "client_assertion": Tenanted("SID"),
     "connection": Tenanted("SIU"),
     "credential": Tenanted("SIU", seen=("tenant_id", "credential_id", "token_hash")),
     "decision": Tenanted("SIU"),
@@ -67,6 +70,7 @@ TENANTED: Final = {
     "event_head": Tenanted("SIU"),
     "freshness": Tenanted("SIU"),
     "hold": Tenanted("SIU"),
+    "idempotency_key": Tenanted(),
     "job": Tenanted(
         seen=(
             *("tenant_id", "job_id", "kind", "key", "due_at", "wanted", "again_at", "dead_at"),

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
-from stoa.kernel.ids import CredentialId, SourceId
+from stoa.kernel.ids import ClientId, CredentialId, SourceId
+
+# A token stands for itself; the others belong to an API client, and a client secret opens /oauth/token alone.
+CredentialKind = Literal["token", "api_key", "client_secret", "access_token"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,9 +16,12 @@ class Credential:
 
     Attributes:
         prefix: the first characters of the token, by which people tell credentials apart.
-        scopes: what it permits, such as `scim` or `api:read`.
-        source_id: the source in whose name its holder asserts, or None.
-        last_used_at: to about a minute; None if never.
+        scopes: what it permits, such as `scim` or `api:read`; never more than its client may.
+        source_id: the source in whose name its holder asserts, or None. A client's own, if it is a client's.
+        last_used_at: to about a minute; None if never. Of an access token: when its client was last heard of.
+        client_id: whose it is, or None of a token.
+        allowed_addresses: CIDR networks that its client may call from; empty for anywhere.
+        version: the version of the API that its client was written for, as a date, or None for that of the day.
     """
 
     credential_id: CredentialId
@@ -26,6 +33,10 @@ class Credential:
     expires_at: datetime | None
     last_used_at: datetime | None
     revoked_at: datetime | None
+    kind: CredentialKind = "token"
+    client_id: ClientId | None = None
+    allowed_addresses: tuple[str, ...] = ()
+    version: str | None = None
 
     def permits(self, scope: str) -> bool:
         """Whether the credential has this scope."""

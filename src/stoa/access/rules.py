@@ -5,12 +5,14 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from stoa.access.scopes import SCOPES
 from stoa.kernel.problems import BadInput
 
 SECRET_CHARS: Final = 43
 PREFIX_CHARS: Final = 6
 MOST_SCOPES: Final = 20
 LONGEST_NAME: Final = 200
+_AT: Final = "stoa_at_"
 
 _SCOPE = re.compile(r"[a-z][a-z0-9-]{0,29}(:[a-z][a-z0-9-]{0,29})?")
 # The kind tells people and secret scanners what they are looking at.
@@ -47,11 +49,19 @@ def checked_name(text: str) -> str:
 def token_text(scopes: Iterable[str], secret: str) -> str:
     """The token of 43 URL-safe characters of secret (256 bits): `stoa_<kind>_<secret>`.
 
-    The kind is what all scopes have in common before the colon, else `key`.
+    The kind is `api` for scopes of the API, else what all scopes have in common before the colon, else `key`.
     """
+    scopes = set(scopes)
+    if scopes <= SCOPES.keys():
+        return f"stoa_api_{secret}"
     families = {scope.partition(":")[0] for scope in scopes}
     kind = families.pop() if len(families) == 1 else "key"
     return f"stoa_{kind}_{secret}"
+
+
+def is_access_token(token: str) -> bool:
+    """Whether the text is spelt like what /oauth/token gives."""
+    return token.startswith(_AT)
 
 
 def token_prefix(token: str) -> str:

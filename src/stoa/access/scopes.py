@@ -41,3 +41,12 @@ def granted(scopes: frozenset[str], wanted: str) -> bool:
     if wanted.endswith(_READ):
         return ALL_READ in scopes
     return wanted.endswith(_WRITE) and ALL_WRITE in scopes
+
+
+def narrowed(scopes: frozenset[str], limit: frozenset[str]) -> frozenset[str]:
+    """What both permit: of `api:read` and `people:read` it is `people:read`, whichever of them is the limit."""
+    if scopes == limit:
+        return scopes
+    return frozenset(
+        [one for one in scopes if granted(limit, one)] + [one for one in limit if granted(scopes, one)],
+    )

@@ -11,9 +11,9 @@ from stoa.kernel.problems import BadInput
 from stoa.people.fields import AUTHORITY_FIELDS
 
 # Without an authority version of its own, a tenant follows this order of kinds: a local edit was meant; HR owns
-# people's fields, the identity provider owns how one signs in.
-_PEOPLE_ORDER = ("console", "hris", "idp", "import")
-_ACCESS_ORDER = ("console", "idp", "hris", "import")
+# people's fields, the identity provider owns how one signs in. An API client may be anything, so it fills gaps.
+_PEOPLE_ORDER = ("console", "hris", "idp", "api", "import")
+_ACCESS_ORDER = ("console", "idp", "hris", "api", "import")
 _ACCESS_FIELDS = frozenset({"user_name"})
 
 

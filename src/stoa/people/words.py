@@ -36,6 +36,7 @@ class Speaker:
             "hris": _("HR system"),
             "console": _("Edits in the console"),
             "import": _("Import"),
+            "api": _("API client"),
         }
         return kinds.get(source.kind, source.kind)
 

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from stoa.kernel.ids import ConnectionId, SourceId, TenantId
 
-SourceKind = Literal["console", "idp", "hris", "import"]
+SourceKind = Literal["console", "idp", "hris", "import", "api"]
 ConnectionState = Literal["active", "paused"]
 
 
