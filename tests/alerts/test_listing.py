@@ -10,11 +10,12 @@ import pytest
 from stoa.alerts import handling
 from stoa.alerts.actions import raise_alert, resolve_alerts
 from stoa.alerts.catalogue import BINDING, CATALOGUE
-from stoa.alerts.listing import AlertsAsk, AlertSort, Position, Shown, alerts_page, all_alerts, counts
+from stoa.alerts.listing import AlertsAsk, AlertSort, Shown, alerts_page, all_alerts, counts
 from stoa.alerts.model import Severity
 from stoa.db import embedded
 from stoa.db.database import Database
 from stoa.db.transactions import TenantTx
+from stoa.kernel.cursors import Position
 from stoa.kernel.filters import FilterError, Typed, check, parse, require_bound
 from stoa.kernel.ids import TenantId, new_id
 from stoa.kernel.problems import BadInput

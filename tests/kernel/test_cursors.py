@@ -2,13 +2,28 @@
 
 import base64
 import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stoa.kernel.cursors import BadCursor, Position, decode_cursor, encode_cursor
+from stoa.kernel.cursors import (
+    BadCursor,
+    Mark,
+    Position,
+    decode_cursor,
+    encode_cursor,
+    id_mark,
+    mark_of,
+    moment_mark,
+    number_mark,
+    read_position,
+    text_mark,
+)
 
 PARTS = st.one_of(
     st.none(),
@@ -88,3 +103,73 @@ def test_what_this_version_made_is_taken() -> None:
 def test_a_cursor_that_is_too_long_is_refused() -> None:
     with pytest.raises(BadCursor):
         decode_cursor(encode_cursor("people", ("x" * 5_000,)), "people")
+
+
+READERS = st.lists(st.sampled_from([text_mark, moment_mark, id_mark, number_mark(), number_mark(1, 3)]), max_size=4)
+# Among whatever else a forged position may hold: what some reader would take.
+FORGED = st.one_of(
+    PARTS,
+    st.integers(),
+    st.booleans(),
+    st.uuids().map(str),
+    st.integers(min_value=0, max_value=2**56),
+    st.integers(min_value=1, max_value=3),
+)
+
+
+@given(READERS, st.lists(FORGED, max_size=5))
+def test_what_is_read_of_a_forged_position_fits_the_database(
+    readers: list[Callable[[Mark], object]], forged: list[Mark]
+) -> None:
+    try:
+        read = read_position(tuple(forged), *readers)
+    except BadCursor:
+        return
+    assert len(read) == len(readers)
+    for value in read:
+        match value:
+            case str():
+                assert "\0" not in value
+            case int():
+                assert type(value) is int
+                assert -(2**63) < value < 2**63
+            case _:
+                assert isinstance(value, datetime | UUID)
+
+
+@given(st.timedeltas(timedelta(0), timedelta(days=800_000)), st.uuids(), st.text())
+def test_what_a_page_writes_is_read_again(since: timedelta, some_id: UUID, text: str) -> None:
+    aware = datetime(1970, 1, 1, tzinfo=UTC) + since
+    name = text.replace("\0", "")
+    position = (mark_of(aware), name, str(some_id), 7)
+    assert read_position(position, moment_mark, text_mark, id_mark, number_mark()) == (aware, name, some_id, 7)
+    assert [type(mark) for mark in position] == [int, str, str, int]
+
+
+@pytest.mark.parametrize(
+    ("forged", "reader"),
+    [
+        ("7", number_mark()),
+        (True, number_mark()),
+        (None, number_mark()),
+        (2**63, number_mark()),
+        (-(2**63) - 1, number_mark()),
+        (4, number_mark(1, 3)),
+        (-1, moment_mark),
+        (2**60, moment_mark),
+        ("2026-11-23T00:00:00Z", moment_mark),
+        (7, text_mark),
+        (None, text_mark),
+        ("a\0b", text_mark),
+        ("x", id_mark),
+        (7, id_mark),
+        ("0" * 36, id_mark),
+    ],
+)
+def test_a_value_of_another_type_is_refused(forged: Mark, reader: Callable[[Mark], object]) -> None:
+    with pytest.raises(BadCursor):
+        read_position((forged,), reader)
+    with pytest.raises(BadCursor):
+        read_position((forged, forged), reader)
+    with pytest.raises(BadCursor):
+        read_position((), reader)

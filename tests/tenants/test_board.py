@@ -179,7 +179,7 @@ async def test_pages_hold_every_tenant_once_and_in_order(
 )
 async def test_a_forged_place_is_refused(database: Database, after: Sequence[int | str]) -> None:
     async with database.platform() as tx:
-        with pytest.raises(BadInput, match="no place in this list"):
+        with pytest.raises(BadInput, match="does not belong to this list"):
             await board(tx, BoardAsk(after=tuple(after)))
 
 

@@ -2,21 +2,19 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final, Literal
 
 from stoa.alerts.catalogue import BINDING
 from stoa.alerts.model import SEVERITIES, Alert
 from stoa.alerts.queries import COLUMNS, alert_of
 from stoa.db.transactions import Row, TenantTx
+from stoa.kernel.cursors import Position, id_mark, mark_of, moment_mark, number_mark, read_position
 from stoa.kernel.filters import Typed, sql
 from stoa.kernel.fold import fold
-from stoa.kernel.ids import parse_id
-from stoa.kernel.problems import BadInput
 
 Shown = Literal["open", "muted", "resolved", "all"]
 AlertSort = Literal["last_at", "severity", "first_at"]
-Position = tuple[int | str | None, ...]
 
 # Open ones are those that need somebody. The first conditions are those of the index alert_current.
 _SHOWN: Final[Mapping[Shown, str]] = {
@@ -30,9 +28,12 @@ _KEYS: Final[Mapping[AlertSort, tuple[str, ...]]] = {
     "severity": ("urgency", "last_at"),
     "first_at": ("first_at",),
 }
-_MICROSECOND: Final = timedelta(microseconds=1)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST: Final = 2**56
+_READERS: Final = {
+    "urgency": number_mark(1, len(SEVERITIES)),
+    "last_at": moment_mark,
+    "first_at": moment_mark,
+    "alert_id": id_mark,
+}
 # A search reads what it goes past; a filter may be of any kind.
 _SCAN_MILLISECONDS: Final = 5_000
 _EXPORTED_AT_ONCE: Final = 500
@@ -66,14 +67,14 @@ class AlertsPage:
 
 
 async def alerts_page(tx: TenantTx, ask: AlertsAsk) -> AlertsPage:
-    """A page of the tenant's alerts. Raises BadInput for a position that is none."""
+    """A page of the tenant's alerts. Raises BadCursor for a position that is none."""
     keys = (*_KEYS[ask.sort], "alert_id")
     where, params = _where(tx, ask)
     if ask.after is not None:
         marks = ", ".join(f"${i}" for i in range(len(params) + 1, len(params) + 1 + len(keys)))
         names = ", ".join(f"a.{key}" for key in keys)
         where += f" AND ({names}) {'<' if ask.descending else '>'} ({marks})"
-        params += _marks(ask.after, keys)
+        params += read_position(ask.after, *(_READERS[key] for key in keys))
     order = ", ".join(f"a.{key} DESC" if ask.descending else f"a.{key}" for key in keys)
     if ask.search or ask.where is not None:
         await tx.execute(f"SET LOCAL statement_timeout = {_SCAN_MILLISECONDS}")
@@ -129,31 +130,8 @@ def _position(row: Row, keys: tuple[str, ...]) -> Position:
 def _mark(value: object) -> int | str:
     match value:
         case datetime():
-            return (value - _EPOCH) // _MICROSECOND
+            return mark_of(value)
         case int():
             return value
         case _:
             return str(value)
-
-
-def _marks(after: Position, keys: tuple[str, ...]) -> tuple[object, ...]:
-    """What the next page comes after: it went through the visitor's hands."""
-    if len(after) != len(keys):
-        raise _no_position()
-    return tuple(_value(key, mark) for key, mark in zip(keys, after, strict=True))
-
-
-def _value(key: str, mark: object) -> object:
-    match mark:
-        case int() if key == "urgency" and 1 <= mark <= len(SEVERITIES):
-            return mark
-        case int() if key in {"last_at", "first_at"} and 0 <= mark <= _LATEST:
-            return _EPOCH + mark * _MICROSECOND
-        case str() if key == "alert_id" and (found := parse_id(mark)) is not None:
-            return found
-        case _:
-            raise _no_position()
-
-
-def _no_position() -> BadInput:
-    return BadInput("That is no place in this list.", hint="Begin at its first page.")

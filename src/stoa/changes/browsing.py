@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from stoa.changes.catalogue import CHANGES_BINDING
-from stoa.changes.listing import NUL, Position
+from stoa.changes.listing import NUL
 from stoa.changes.model import Change, Run, RunKind
 from stoa.changes.queries import STATE, change_of
 from stoa.db.transactions import TenantTx
+from stoa.kernel.cursors import Position, number_mark, read_position
 from stoa.kernel.filters import Typed, sql, successor
 from stoa.kernel.ids import parse_id
-from stoa.kernel.problems import BadInput
 
 # Runs whose changes are all of the run's own source, so that the index by source and subject finds them.
 _OF_ONE_SOURCE: Final = frozenset({RunKind.SYNC, RunKind.SCIM_WINDOW, RunKind.DUE, RunKind.ROLLBACK})
-_LAST_ORD: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +46,11 @@ class ChangesPage:
 
 
 async def changes_found(tx: TenantTx, run: Run, ask: ChangesAsk) -> ChangesPage:
-    """A page of a run's changes in their order. Raises BadInput for a position that is none."""
+    """A page of a run's changes in their order. Raises BadCursor for a position that is none."""
     where, params = _where(tx, run, ask)
     if ask.after is not None:
         where += f" AND c.ord {'<' if ask.descending else '>'} ${len(params) + 1}"
-        params = (*params, _ord(ask.after))
+        params = (*params, *read_position(ask.after, number_mark()))
     rows = await tx.fetch(
         f"""SELECT c.run_id, c.ord, c.action, c.reason, c.subject, c.source_id, c.resource_id, c.person_id,
           c.before, c.after, {STATE} AS state, c.note, c.at
@@ -94,11 +93,3 @@ def _beginning(run: Run, prefix: str, params: tuple[object, ...]) -> tuple[str, 
     if after is not None:
         where, params = f"{where} AND c.subject < ${len(params) + 1}", (*params, after)
     return where, params
-
-
-def _ord(position: Position) -> int:
-    match position:
-        case (int(ord_),) if 0 <= ord_ <= _LAST_ORD:
-            return ord_
-        case _:
-            raise BadInput("This place in the list of changes does not exist.", hint="Begin at the first page.")

@@ -4,29 +4,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal
 
 from stoa.changes.catalogue import RUNS_BINDING
 from stoa.changes.model import Run
 from stoa.changes.queries import RUN_COLUMNS, run_of
 from stoa.changes.standing import WAITS
 from stoa.db.transactions import TenantTx
+from stoa.kernel.cursors import Position, id_mark, mark_of, moment_mark, read_position
 from stoa.kernel.filters import Typed, sql
 from stoa.kernel.fold import fold
 from stoa.kernel.ids import RunId, parse_id
-from stoa.kernel.problems import BadInput
 
 View = Literal["all", "waiting", "failed"]
-Position: TypeAlias = tuple[str | int | None, ...]
 # No stored text holds it, and the database takes none for a parameter.
 NUL: Final = "\0"
 
 # The conditions are those of the indexes run_waiting and run_failed.
 _VIEWS: Final[Mapping[View, str]] = {"all": "TRUE", "waiting": f"({WAITS})", "failed": "state = 'errored'"}
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-_LATEST: Final = 2**56
 _NAMED: Final = """(SELECT s.name FROM source s
   WHERE s.tenant_id = r.tenant_id AND s.source_id = r.source_id) AS source_name"""
 
@@ -67,12 +62,12 @@ class RunsPage:
 
 
 async def runs_page(tx: TenantTx, ask: RunsAsk) -> RunsPage:
-    """A page of the tenant's runs by their beginning. Raises BadInput for a position that is none."""
+    """A page of the tenant's runs by their beginning. Raises BadCursor for a position that is none."""
     where, params = _where(tx, ask)
     if ask.after is not None:
         mark, run_id = f"${len(params) + 1}", f"${len(params) + 2}"
         where += f" AND (r.created_at, r.run_id) {'<' if ask.descending else '>'} ({mark}, {run_id})"
-        params += _marks(ask.after)
+        params += read_position(ask.after, moment_mark, id_mark)
     way = " DESC" if ask.descending else ""
     rows = await tx.fetch(
         f"""SELECT {RUN_COLUMNS}, {_NAMED} FROM run r WHERE r.tenant_id = $1 AND {where}
@@ -127,12 +122,4 @@ def _where(tx: TenantTx, ask: RunsAsk) -> tuple[str, tuple[object, ...]]:
 
 
 def _position(run: Run) -> Position:
-    return ((run.created_at - _EPOCH) // _MICROSECOND, str(run.run_id))
-
-
-def _marks(position: Position) -> tuple[datetime, object]:
-    match position:
-        case (int(micros), str(text)) if 0 <= micros < _LATEST and (run_id := parse_id(text)) is not None:
-            return _EPOCH + micros * _MICROSECOND, run_id
-        case _:
-            raise BadInput("This place in the list of runs does not exist.", hint="Begin at the first page.")
+    return (mark_of(run.created_at), str(run.run_id))

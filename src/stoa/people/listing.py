@@ -6,26 +6,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, TypeAlias
+from datetime import datetime
+from typing import Final, Literal
 from uuid import UUID
 
 from stoa.db.errors import TookTooLong
 from stoa.db.transactions import Row, TenantTx
+from stoa.kernel.cursors import BadCursor, Position, id_mark, mark_of, moment_mark, read_position, text_mark
 from stoa.kernel.filters import Typed, sql
-from stoa.kernel.ids import PersonId, parse_id
-from stoa.kernel.problems import BadInput, Problem
+from stoa.kernel.ids import PersonId
+from stoa.kernel.problems import Problem
 from stoa.people.catalogue import BINDING
 from stoa.people.searching import MOST_FOUND, Search, found_by
 
 PeopleSort = Literal["display_name", "updated_at"]
-Position: TypeAlias = tuple[str | int | None, ...]
 
 # A filter on what no index answers reads everybody; whoever waits for it is told so before they give up.
 _SCAN_MILLISECONDS: Final = 3_000
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-_LATEST: Final = 2**56
+_READERS: Final = {"display_name_key": text_mark, "updated_at": moment_mark, "person_id": id_mark}
 _TEXTS: Final = (
     *("display_name", "given_name", "family_name", "user_name", "email", "employee_id", "title", "department"),
     *("division", "cost_center", "organization", "location", "worker_type"),
@@ -99,7 +97,7 @@ async def people_page(tx: TenantTx, ask: PeopleAsk, *, milliseconds: int = _SCAN
     """A page of the tenant's people. milliseconds: how long any one statement may take.
 
     Raises:
-        BadInput: `ask.after` is no place in this list.
+        BadCursor: `ask.after` is no place in this list.
         ReadsTooMuch: the filter could not be answered in time.
     """
     # The last statements of a read-only transaction: what is set here ends with it.
@@ -159,7 +157,7 @@ def _parts(ask: PeopleAsk) -> tuple[tuple[Part, Position | None], ...]:
         case (str(name), last):
             begin, after = _NAMED, (name, last)
         case _:
-            raise _no_position()
+            raise BadCursor("This place in the list of people does not exist.", hint="Begin at the first page.")
     left = parts[parts.index(begin) :]
     return tuple((part, after if part is begin else None) for part in left)
 
@@ -198,7 +196,7 @@ def page_query(
         marks = ", ".join(f"${i}" for i in range(len(bound) + 1, len(bound) + 1 + len(part.keys)))
         names = ", ".join(f"p.{key}" for key in part.keys)
         where += f" AND ({names}) {'<' if ask.descending else '>'} ({marks})"
-        bound = (*bound, *_marks(part, after))
+        bound = (*bound, *read_position(after, *(_READERS[key] for key in part.keys)))
     order = ", ".join(f"p.{key} DESC" if ask.descending else f"p.{key}" for key in part.order)
     columns = ", ".join(f"p.{name}" for name in (*_TEXTS, "active", "updated_at", "display_name_key", "person_id"))
     text = f"{found}SELECT {columns}, {most} AS most FROM person p WHERE {where} ORDER BY {order} LIMIT {ask.limit + 1}"
@@ -210,31 +208,8 @@ def page_query(
 
 def _position(ask: PeopleAsk, row: Row) -> Position:
     if ask.sort == "updated_at":
-        return ((row["updated_at"] - _EPOCH) // _MICROSECOND, str(row["person_id"]))
+        return (mark_of(row["updated_at"]), str(row["person_id"]))
     return (row["display_name_key"], str(row["person_id"]))
-
-
-def _marks(part: Part, after: Position) -> tuple[object, ...]:
-    """What the next page comes after: it went through the visitor's hands."""
-    if len(after) != len(part.keys):
-        raise _no_position()
-    return tuple(_mark(key, mark) for key, mark in zip(part.keys, after, strict=True))
-
-
-def _mark(key: str, mark: object) -> object:
-    match mark:
-        case int() if key == "updated_at" and 0 <= mark < _LATEST:
-            return _EPOCH + mark * _MICROSECOND
-        case str() if key == "person_id" and (found := parse_id(mark)) is not None:
-            return found
-        case str() if key == "display_name_key" and "\0" not in mark:
-            return mark
-        case _:
-            raise _no_position()
-
-
-def _no_position() -> BadInput:
-    return BadInput("This place in the list of people does not exist.", hint="Begin at the first page.")
 
 
 # ------------------------------------------------------------------ lines of the list

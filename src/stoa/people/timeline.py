@@ -4,15 +4,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 from stoa.changes.model import Action, Change, RunKind
 from stoa.changes.queries import STATE
 from stoa.db.transactions import TenantTx
+from stoa.kernel.cursors import Position, number_mark, read_position
 from stoa.kernel.ids import PersonId
-from stoa.kernel.problems import BadInput
 
-Position: TypeAlias = tuple[str | int | None, ...]
 _LAST_ORD: Final = 2**63 - 1
 
 
@@ -46,24 +45,15 @@ WHERE c.tenant_id = $1 AND c.person_id {{of}} AND c.ord < $3 ORDER BY c.ord DESC
 
 
 async def timeline(tx: TenantTx, person_id: PersonId, *, after: Position | None = None, limit: int = 25) -> Timeline:
-    """A page of what was planned for or done to a person's records. Raises BadInput for a position that is none."""
+    """A page of what was planned for or done to a person's records. Raises BadCursor for a position that is none."""
     merged = [row["person_id"] for row in await tx.fetch(_MERGED, tx.tenant_id, person_id)]
     # One person's changes are read in the order of the index; those of several would have to be sorted.
     of, who = ("= ANY($2)", [person_id, *merged]) if merged else ("= $2", person_id)
-    rows = await tx.fetch(_EVENTS.format(of=of), tx.tenant_id, who, _before(after), limit + 1)
+    before = (_LAST_ORD,) if after is None else read_position(after, number_mark())
+    rows = await tx.fetch(_EVENTS.format(of=of), tx.tenant_id, who, *before, limit + 1)
     found: list[Event] = []
     for row in rows[:limit]:
         state = "stale" if row["given_up"] and row["state"] == "planned" else row["state"]
         values = {name: row[name] for name in Change.__dataclass_fields__ if name != "action"}
         found.append(Event(Change(**values, action=Action(row["action"])), RunKind(row["kind"]), state))
     return Timeline(found, (found[-1].change.ord,) if len(rows) > limit else None)
-
-
-def _before(after: Position | None) -> int:
-    match after:
-        case None:
-            return _LAST_ORD
-        case (int(ord_),) if 0 <= ord_ <= _LAST_ORD:
-            return ord_
-        case _:
-            raise BadInput("This place in the timeline does not exist.", hint="Begin at its first page.")

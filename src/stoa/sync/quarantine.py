@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from stoa.db.transactions import Row, TenantTx
+from stoa.kernel.cursors import Position, number_mark, read_position
 from stoa.kernel.filters import Attribute, AttrType, Binding, Catalogue, Column, Exists, Operator, Typed, sql
 from stoa.kernel.ids import RunId
-from stoa.kernel.problems import BadInput
 from stoa.sync.model import QuarantinedRow, RowReason
 
 _BATCH: Final = 2000
@@ -66,7 +66,7 @@ class RowsAsk:
     search: str = ""
     where: Typed | None = None
     descending: bool = False
-    after: tuple[str | int | None, ...] | None = None
+    after: Position | None = None
     limit: int = 50
 
 
@@ -112,16 +112,11 @@ async def rows_of_run(tx: TenantTx, run_id: RunId, *, after: int = 0, limit: int
 
 
 async def rows_found(tx: TenantTx, run_id: RunId, ask: RowsAsk) -> RowsPage:
-    """A page of the rows that a run set aside, in the order of the feed. Raises BadInput for a wrong position."""
+    """A page of the rows that a run set aside, in the order of the feed. Raises BadCursor for a wrong position."""
     where, params = _where(tx, run_id, ask)
     if ask.after is not None:
-        where, params = (
-            f"{where} AND q.row_no {'<' if ask.descending else '>'} ${len(params) + 1}",
-            (
-                *params,
-                _row_no(ask.after),
-            ),
-        )
+        where = f"{where} AND q.row_no {'<' if ask.descending else '>'} ${len(params) + 1}"
+        params = (*params, *read_position(ask.after, number_mark()))
     rows = await tx.fetch(
         f"SELECT q.row_no, q.external_id, q.reasons, q.raw FROM quarantine q WHERE {where} "  # noqa: S608 - the text is code; values are bound
         f"ORDER BY q.row_no{' DESC' if ask.descending else ''} LIMIT ${len(params) + 1}",
@@ -168,14 +163,6 @@ def _where(tx: TenantTx, run_id: RunId, ask: RowsAsk) -> tuple[str, tuple[object
         condition = sql(ask.where, BINDING, first_param=len(params) + 1)
         where, params = f"{where} AND ({condition.text})", (*params, *condition.params)
     return where, params
-
-
-def _row_no(position: tuple[str | int | None, ...]) -> int:
-    match position:
-        case (int(row_no),) if 0 <= row_no <= _LAST_ROW:
-            return row_no
-        case _:
-            raise BadInput("This place in the list of rows does not exist.", hint="Begin at the first page.")
 
 
 async def reasons_of_run(tx: TenantTx, run_id: RunId) -> list[ReasonCount]:

@@ -7,10 +7,11 @@ one page (tests/tenants/test_board.py reads the plans).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final, Literal
 
 from stoa.db.transactions import PlatformTx
+from stoa.kernel.cursors import Position, id_mark, mark_of, moment_mark, number_mark, read_position, text_mark
 from stoa.kernel.filters import (
     Attribute,
     AttrType,
@@ -23,13 +24,11 @@ from stoa.kernel.filters import (
     sql,
 )
 from stoa.kernel.fold import fold
-from stoa.kernel.ids import TenantId, parse_id
-from stoa.kernel.problems import BadInput
+from stoa.kernel.ids import TenantId
 from stoa.tenants.phases import RISING, PhaseState
 from stoa.tenants.status import COLUMNS, TenantStatus, status_of
 
 BoardSort = Literal["urgency", "name", "success"]
-Position = tuple[int | str | None, ...]
 
 _STALE: Final = RISING.index(PhaseState.STALE)
 _LATE: Final = "coalesce(s.late_from <= $1::timestamptz + t.clock_offset, false)"
@@ -138,9 +137,9 @@ async def board(tx: PlatformTx, ask: BoardAsk) -> BoardPage:
     no tenant from one page to another.
 
     Raises:
-        BadInput: `ask.after` is no place in this list.
+        BadCursor: `ask.after` is no place in this list.
     """
-    as_of = tx.now if ask.after is None else _moment(ask.after[:1])
+    as_of = moment_mark(ask.after[0]) if ask.after else tx.now
     sql_text, params = board_query(ask, as_of)
     rows = await tx.fetch(sql_text, *params)
     shown = rows[: ask.limit]
@@ -149,7 +148,7 @@ async def board(tx: PlatformTx, ask: BoardAsk) -> BoardPage:
         return BoardPage(found, None)
     last = shown[-1]
     key = (last["sort_key"],) if _KEYS[ask.sort] else ()
-    return BoardPage(found, (_micros(as_of), *key, last["name_key"], str(last["tenant_id"])))
+    return BoardPage(found, (mark_of(as_of), *key, last["name_key"], str(last["tenant_id"])))
 
 
 def board_query(ask: BoardAsk, as_of: datetime) -> tuple[str, tuple[object, ...]]:
@@ -159,7 +158,7 @@ def board_query(ask: BoardAsk, as_of: datetime) -> tuple[str, tuple[object, ...]
     if ask.after is not None:
         marks = ", ".join(f"${i}" for i in range(len(params) + 1, len(params) + 1 + len(keys)))
         where += f" AND ({', '.join(keys)}) {'<' if ask.descending else '>'} ({marks})"
-        params += _marks(ask.after, len(keys))
+        params += read_position(ask.after[1:], *(number_mark() for _ in _KEYS[ask.sort]), text_mark, id_mark)
     order = ", ".join(f"{key} DESC" if ask.descending else key for key in keys)
     sort_key = (*_KEYS[ask.sort], "0::bigint")[0]
     text = f"""SELECT {COLUMNS}, t.clock_offset, t.name_key, {sort_key} AS sort_key
@@ -198,39 +197,3 @@ def _where(ask: BoardAsk, as_of: datetime) -> tuple[str, tuple[object, ...]]:
         where += f" AND {condition.text}"
         params += tuple(condition.params)
     return where, params
-
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def _moment(first: Position) -> datetime:
-    match first:
-        case (int(micros),) if 0 <= micros <= _LATEST:
-            return _EPOCH + timedelta(microseconds=micros)
-        case _:
-            raise _no_position()
-
-
-_LATEST: Final = 2**52
-
-
-def _marks(after: Position, n: int) -> tuple[object, ...]:
-    """What the next page comes after: it went through the visitor's hands."""
-    match after[1:]:
-        case (int(key), str(name), str(tenant_id)) if n == 3 and abs(key) < 2**62:
-            marks: tuple[object, ...] = (key, name, parse_id(tenant_id))
-        case (str(name), str(tenant_id)) if n == 2:
-            marks = (name, parse_id(tenant_id))
-        case _:
-            raise _no_position()
-    if None in marks or "\0" in name:
-        raise _no_position()
-    return marks
-
-
-def _no_position() -> BadInput:
-    return BadInput("That is no place in this list.", hint="Begin at its first page.")

@@ -11,7 +11,9 @@ from stoa.access.operators import LastAdmin, NewOperator, Operator, Position
 from stoa.access.permissions import PLATFORM_ROLES, TENANT_ROLES, Permission, Role
 from stoa.access.sessions import sessions_of
 from stoa.db.transactions import PlatformTx
-from stoa.kernel.ids import OperatorId, TenantId, parse_id
+from stoa.kernel import cursors
+from stoa.kernel.cursors import id_mark, read_position, text_mark
+from stoa.kernel.ids import OperatorId, TenantId
 from stoa.kernel.problems import BadInput, Conflict, NotFound, Problem
 from stoa.tenants.rules import checked_email, checked_name
 from stoa.web.guarding import platform_action, platform_page
@@ -60,15 +62,12 @@ async def _list(visit: Visit) -> Response:
     return visit.page("access/operators.html", listed=LIST.page(visit, ask, Slice(found, further)))
 
 
-def _position(after: tuple[str | int | None, ...] | None) -> Position | None:
-    """Where a page begins, from its cursor. Raises BadInput for one that no page gave."""
-    match after:
-        case None:
-            return None
-        case (str(key), str(operator_id)) if parse_id(operator_id) is not None and "\0" not in key:
-            return key, operator_id
-        case _:
-            raise BadInput("This page of the list is not there.", hint="Begin at the first page.")
+def _position(after: cursors.Position | None) -> Position | None:
+    """Where a page begins, from its cursor. Raises BadCursor for one that no page gave."""
+    if after is None:
+        return None
+    key, operator_id = read_position(after, text_mark, id_mark)
+    return str(key), str(operator_id)
 
 
 # ------------------------------------------------------------------ a new account

@@ -1,0 +1,104 @@
+"""A cursor that somebody made up is refused by every list, whatever stands in it."""
+
+import random
+import sys
+from collections.abc import AsyncGenerator, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Final, cast
+from urllib.parse import urlencode
+
+import pytest
+from starlette.requests import Request
+
+from stoa.access.permissions import Role
+from stoa.db.embedded import Server
+from stoa.kernel.cursors import Mark, Position, encode_cursor
+from stoa.tenants.model import TenantListing
+from stoa.tenants.queries import list_tenants
+from stoa.web.listing import Listing
+from stoa.web.visiting import Visit
+from tests.console.journey import World, world_of
+from tests.web.signed_in import browsers
+
+# Right in some place of some list, and wrong in every other one.
+MARKS: Final[tuple[Mark, ...]] = (
+    *(None, "", "ada", "a\0b", "\N{PILE OF POO}", "2026-11-23T00:00:00Z", "0" * 36),
+    *("019a0000-0000-7000-8000-000000000000", -1, 0, 3, 2**31, 2**40, 2**53, 2**56, 2**62, 2**63 - 1, 2**63, -(2**63)),
+    *(10**300, -(10**300)),
+)
+OF_A_KIND: Final = 60
+
+
+@pytest.fixture
+async def world(server: Server, tmp_path: Path) -> AsyncGenerator[World]:
+    """The application and a company."""
+    async with world_of(server, tmp_path) as opened:
+        yield opened
+
+
+def positions(seed: int) -> Iterator[Position]:
+    """Every position of one value or none, and some of more."""
+    chance = random.Random(seed)
+    yield ()
+    yield from product(MARKS)
+    for length in (2, 3, 4):
+        for _ in range(OF_A_KIND):
+            yield tuple(chance.choices(MARKS, k=length))
+
+
+def listings() -> dict[str, Listing]:
+    """Every list of the application, by name."""
+    found: dict[str, Listing] = {}
+    for name, module in list(sys.modules.items()):
+        if name.startswith("stoa."):
+            for value in cast("dict[str, object]", vars(module)).values():
+                several = cast("dict[str, object]", value).values() if isinstance(value, dict) else [value]
+                found |= {one.name: one for one in several if isinstance(one, Listing)}
+    return found
+
+
+def cursor(listing: Listing, path: str, order: str, tenant: TenantListing | None, position: Position) -> str:
+    """The cursor of a position in a list, as if a page of it had led there."""
+    request = Request({"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []})
+    visit = Visit(request, None, None, tenant)  # pyright: ignore[reportArgumentType] - the scope asks for no shell
+    return encode_cursor(listing.scope(visit, "", "", order), position)
+
+
+async def test_a_forged_cursor_is_refused_by_every_list(world: World) -> None:
+    company = await world.company()
+    person_id = await company.one("SELECT person_id FROM person WHERE tenant_id = $1 ORDER BY person_id LIMIT 1")
+    async with world.parts.database.platform() as tx:
+        tenant = next(one for one in await list_tenants(tx) if one.slug == company.slug)
+    run = f"{company.base}/runs/{company.held.run_id}"
+    pages = {
+        "board": "/console",
+        "operators": "/console/operators",
+        "people": f"{company.base}/people",
+        "timeline": f"{company.base}/people/{person_id}/timeline",
+        "runs-all": f"{company.base}/runs",
+        "runs-waiting": f"{company.base}/runs/waiting",
+        "runs-failed": f"{company.base}/runs/failed",
+        "changes": f"{run}/changes",
+        "quarantine": f"{run}/quarantine",
+        "alerts-open": f"{company.base}/alerts",
+        "alerts-muted": f"{company.base}/alerts/muted",
+        "alerts-resolved": f"{company.base}/alerts/resolved",
+        "alerts-all": f"{company.base}/alerts/all",
+    }
+    assert set(pages) == set(listings()), "every list of the application is asked here"
+    async with browsers(world.app, world.parts.database) as people:
+        admin = await people.of(Role.PLATFORM_ADMIN)
+        for seed, (name, path) in enumerate(pages.items()):
+            listing = listings()[name]
+            refused = 0
+            for number, position in enumerate(positions(seed)):
+                sort = list(listing.sorts)[number % len(listing.sorts)]
+                order = sort if number % 3 else f"-{sort}"
+                of = tenant if path.startswith(company.base) else None
+                forged = cursor(listing, path, order, of, position)
+                answer = await admin.get(f"{path}?{urlencode({'sort': order, 'cursor': forged})}")
+                assert answer.status_code in {200, 400}, (name, order, position, answer.status_code)
+                assert (answer.status_code == 200) or "Begin" in answer.text, (name, position)
+                refused += answer.status_code == 400
+            assert refused > OF_A_KIND * 2, name
