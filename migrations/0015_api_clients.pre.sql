@@ -23,6 +23,8 @@ CREATE TABLE api_client (
   FOREIGN KEY (tenant_id, source_id) REFERENCES source (tenant_id, source_id)
 );
 CREATE UNIQUE INDEX api_client_name ON api_client (tenant_id, name_key) WHERE deleted_at IS NULL;
+-- Two clients never assert facts in one name.
+CREATE UNIQUE INDEX api_client_source ON api_client (tenant_id, source_id) WHERE deleted_at IS NULL AND source_id IS NOT NULL;
 CREATE INDEX api_client_id ON api_client (client_id);
 SELECT secure_tenant_table('api_client', 'SELECT, INSERT, UPDATE');
 GRANT SELECT (tenant_id, client_id) ON api_client TO stoa_platform;
