@@ -286,3 +286,31 @@ async def test_an_unknown_certificate_is_refused_at_once(client: HttpClient, sle
         with pytest.raises(RemoteDown, match="not trusted"):
             await client.request("GET", f"https://127.0.0.1:{served.port}/", allow=allowing(served))
     assert (served.seen, sleeps) == ([], [])
+
+
+# ------------------------------------------------------------------ answers of any status
+
+
+async def test_an_answer_of_any_status_is_given_with_its_beginning_alone(client: HttpClient) -> None:
+    async with serving(plain(reply(302, b"x" * 5000, location="http://127.0.0.1/"))) as served:
+        given = await client.answer("POST", served.url, content=b"{}", allow=allowing(served))
+    assert (given.status, given.body, given.headers["location"]) == (302, b"x" * 1024, "http://127.0.0.1/")
+    assert [one.method for one in served.seen] == ["POST"]
+
+
+async def test_an_answer_that_breaks_off_after_its_status_has_answered(client: HttpClient) -> None:
+    async def break_off(_: Seen, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc")
+        await writer.drain()
+        writer.close()
+
+    async with serving(break_off) as served:
+        given = await client.answer("POST", served.url, content=b"{}", allow=allowing(served))
+    assert given.status == 200
+
+
+async def test_a_damaged_or_foreign_answer_is_none(client: HttpClient) -> None:
+    async with serving(plain(b"SSH-2.0-OpenSSH_9.6\r\n")) as served:
+        with pytest.raises(RemoteDown):
+            await client.answer("POST", served.url, content=b"{}", allow=allowing(served))
+    assert len(served.seen) == 1

@@ -17,6 +17,8 @@ from stoa.outbound.model import RemoteDown, RemoteRefused, Repeat, Response, Tim
 from stoa.outbound.receiving import Receiver, receiving, too_large
 
 _EXCERPT_BYTES: Final = 4096
+# How long the beginning of an answer is waited for, where its status is what counts.
+_BEGINNING_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Asked:
         headers: all that are sent.
         max_bytes: the most bytes of the answer, before and after decompression.
         sink: the file for the answer, or None to keep it in memory.
+        any_status: whether every answer is given as it is, whatever its status, with its first max_bytes bytes.
     """
 
     method: str
@@ -36,6 +39,7 @@ class Asked:
     timeouts: Timeouts
     max_bytes: int
     sink: Path | None
+    any_status: bool = False
 
 
 class NotConnected(RemoteDown):
@@ -43,7 +47,7 @@ class NotConnected(RemoteDown):
 
 
 async def exchange(lines: Lines, asked: Asked, address: str, clock: Clock) -> Response:
-    """Sends a request to `address` and gives the answer if its status is 2xx.
+    """Sends a request to `address` and gives the answer if its status is 2xx, or in any case if that is asked.
 
     Raises:
         NotConnected, RemoteDown, RemoteRefused, TooLarge: as `HttpClient.request` says.
@@ -106,6 +110,9 @@ def _untrusted(error: BaseException | None) -> bool:
 
 async def _read(asked: Asked, answer: httpx2.Response, clock: Clock) -> Response:
     status, origin = answer.status_code, asked.to.origin
+    if asked.any_status:
+        beginning = await _beginning(answer, asked.max_bytes)
+        return Response(status, dict(answer.headers), beginning, None, len(beginning))
     if rules.is_success(status):
         return await _accepted(asked, answer)
     if rules.is_temporary(status):
@@ -154,6 +161,20 @@ async def _receive(answer: httpx2.Response, most: int, receiver: Receiver) -> No
         await asyncio.sleep(0)
     if inflater is not None:
         inflater.finish()
+
+
+async def _beginning(answer: httpx2.Response, most: int) -> bytes:
+    """At most the first `most` bytes, as sent. Whoever drips them, or breaks off, has answered all the same."""
+    beginning = b""
+    try:
+        async with asyncio.timeout(_BEGINNING_SECONDS):
+            async for chunk in _chunks(answer):
+                beginning += chunk
+                if len(beginning) >= most:
+                    break
+    except (TimeoutError, httpx2.TransportError):
+        pass
+    return beginning[:most]
 
 
 async def _excerpt(answer: httpx2.Response) -> bytes:

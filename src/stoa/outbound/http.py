@@ -124,6 +124,32 @@ class HttpClient:
             await self._sleep(wait)
             attempt += 1
 
+    async def answer(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        timeout: Timeouts = _DEFAULT_TIMEOUTS,  # noqa: ASYNC109 - more than one duration
+        most: int = 1024,
+        allow: frozenset[str] = frozenset(),
+    ) -> Response:
+        """Sends a request once and gives the answer whatever its status, with at most the first `most` bytes of its
+        body as they were sent.
+
+        allow: as for `request`.
+
+        Raises:
+            OutboundRefused: the address or a header is not acceptable; nothing was sent.
+            RemoteDown: no answer, a broken or late one.
+        """
+        to = rules.destination(url, allow)
+        fixed = {"host": to.authority, "accept-encoding": "identity"}
+        usual = {"user-agent": self._user_agent, "accept": "*/*"}
+        sent = usual | rules.checked_headers(headers or {}) | fixed
+        return await self._attempt(Asked(method.upper(), to, sent, content, timeout, most, None, any_status=True))
+
     async def _attempt(self, asked: Asked) -> Response:
         try:
             async with asyncio.timeout(asked.timeouts.total):

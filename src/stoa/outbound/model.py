@@ -140,7 +140,7 @@ Auth = Basic | Bearer
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer with a 2xx status.
+    """An answer: with a 2xx status, unless any was asked for.
 
     Attributes:
         headers: names in lower case; of a repeated header all values, joined by a comma and a space.
