@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stoa.api.answers import problem_answer, trace_of
+from stoa.api.clients_address import as_sent
 from stoa.api.health import health_routes
 from stoa.api.trace import traced
 from stoa.changes.pages import run_pages
@@ -86,7 +87,8 @@ def serve(parts: Platform, stopping: Event | None = None) -> ASGIApp:
         *console_routes(shell, parts),
     ]
     app = Starlette(routes=routes, exception_handlers=error_handlers(pages, problem_answer, trace_of=trace_of))
-    return traced(security_headers(compressed(app)))
+    served = traced(security_headers(compressed(app)))
+    return as_sent(served, base_url=settings.base_url, trusted=settings.trusted_proxies)
 
 
 def console_routes(shell: Shell, parts: Platform) -> list[Route]:

@@ -1,6 +1,7 @@
 """Settings: read once by a composition root, from the environment (`STOA_*`), and passed down."""
 
 import os
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -40,6 +41,10 @@ class Settings(BaseSettings):
     base_url: str | None = Field(
         default=None, description="The address by which clients reach this server, when it stands behind a proxy."
     )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(),
+        description="Addresses or networks of the proxies whose X-Forwarded-For is believed, with commas between them.",
+    )
     web_processes: int = Field(default=1, ge=1, le=64, description="Web server processes on this machine.")
     worker_concurrency: int = Field(default=4, ge=1, le=64, description="Jobs that one worker process runs at a time.")
     job_lease_seconds: int = Field(
@@ -76,6 +81,14 @@ class Settings(BaseSettings):
     @classmethod
     def _pairs(cls, given: object) -> object:
         return frozenset(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, given: object) -> object:
+        # Parsed here, because what pydantic says of a union of networks is a riddle.
+        if not isinstance(given, str):
+            return given
+        return tuple(ip_network(part.strip()) for part in given.split(",") if part.strip())
 
     @property
     def key_ring_path(self) -> Path:

@@ -107,6 +107,8 @@ async def test_whoever_may_gets_in(admin: httpx2.AsyncClient, acme: str) -> None
         {"Origin": "http://evil.example"},
         {"Origin": "http://127.0.0.1.evil.example"},
         {"Origin": "http://127.0.0.1:81"},
+        {"Origin": "http://["},
+        {"Origin": "http://"},
         {"Origin": "null"},
         {"Origin": ""},
         {"Referer": "http://127.0.0.1/console"},

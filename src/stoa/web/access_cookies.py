@@ -31,4 +31,5 @@ def _name(request: Request) -> str:
 
 
 def _is_secure(request: Request) -> bool:
+    # Behind a proxy that speaks https the scheme is that of STOA_BASE_URL (api/clients_address.py).
     return request.url.scheme == "https"

@@ -7,7 +7,7 @@ no action that another site's page sends; nothing but a new password for whoever
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -84,7 +84,7 @@ class _Gate:
         if self.is_open:
             return await self.handler(Visit(request, self.shell, None, None))
         slug = request.path_params["tenant"] if self.of_tenant else None
-        async with self.shell.database.platform() as tx:
+        async with self.shell.database.platform_at_once() as tx:
             entry = await entry_of(tx, session_token(request), slug)
         if entry is None:
             return _to_sign_in(request)
@@ -121,8 +121,10 @@ def refuse_other_sites(request: Request) -> None:
         if site == "same-origin":
             return
     else:
-        origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower():
+        origin, host = (request.headers.get(name, "").lower() for name in ("origin", "host"))
+        # A page that came over http may be anybody's on the way, so it is not this server's where that speaks https.
+        schemes = ("https",) if request.url.scheme == "https" else ("http", "https")
+        if host and origin in {f"{scheme}://{host}" for scheme in schemes}:
             return
     raise OtherSite(
         "This was not sent by a page of this server, so nothing was done.", hint="Open the page here and try again."
