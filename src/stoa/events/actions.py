@@ -12,7 +12,7 @@ import msgspec
 
 from stoa.db.transactions import TenantTx
 from stoa.events import metrics
-from stoa.events.model import CHANNEL, Batch, Event
+from stoa.events.model import CHANNEL, NUMBERED_CHANNEL, Batch, Event
 from stoa.events.rules import Head, Heading, Told, Unnumbered, comparable, entry_digest, number
 from stoa.kernel.ids import RunId
 
@@ -132,6 +132,7 @@ async def number_entries(tx: TenantTx, *, limit: int = NUMBERED_AT_ONCE, wait: b
         after.chain,
     )
     metrics.NUMBERED.inc(after.next_seq - head.next_seq)
+    tx.wake(NUMBERED_CHANNEL)
     return len(numbered)
 
 

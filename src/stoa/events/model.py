@@ -11,6 +11,8 @@ from stoa.kernel.problems import Problem
 
 # The notifier's channel on which every commit that wrote an entry is told.
 CHANNEL: Final = "stoa_events"
+# The one on which it is told that events got their numbers, so that readers by cursor find them.
+NUMBERED_CHANNEL: Final = "stoa_numbered"
 # Stands in the place of an event whose content was erased or is past its retention, so that a cursor never meets a
 # hole.
 ERASED: Final = "event.erased"
