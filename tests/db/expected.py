@@ -67,7 +67,7 @@ TENANTED: Final = {
     "due_change": Tenanted(),
     "entry": Tenanted("SI", updates=("first_seq", "chain"), seen=("tenant_id", "entry_no", "first_seq")),
     "event": Tenanted("SI"),
-    "event_head": Tenanted("SIU"),
+    "event_head": Tenanted("SIU", seen=("tenant_id", "next_seq")),
     "freshness": Tenanted("SIU"),
     "hold": Tenanted("SIU"),
     "idempotency_key": Tenanted(),
@@ -98,6 +98,17 @@ TENANTED: Final = {
             *("critical_alerts", "people", "active_people", "people_at", "updated_at"),
         ),
     ),
+    "webhook_attempt": Tenanted("SID"),
+    "webhook_delivery": Tenanted(),
+    "webhook_endpoint": Tenanted(
+        "SIU",
+        seen=(
+            *("tenant_id", "endpoint_id", "state", "deleted_at", "cursor", "blocked_until", "wake_at"),
+            *("lease_owner", "lease_until", "lease_epoch"),
+        ),
+        claimed=("lease_owner", "lease_until", "lease_epoch"),
+    ),
+    "webhook_secret": Tenanted(),
 }
 
 # Tables of no tenant: few and small, and nothing in them that a tenant must not know. Role to letters.
