@@ -80,6 +80,7 @@ TENANTED: Final = {
     ),
     "person": Tenanted(),
     "quarantine": Tenanted(),
+    "rate_budget": Tenanted("SIU"),
     "run": Tenanted("SIU"),
     "schedule": Tenanted(seen=("tenant_id", "schedule_id", "next_at", "paused_reason")),
     "source": Tenanted("SIU"),
@@ -91,6 +92,7 @@ TENANTED: Final = {
             *("accent", "name_key"),
         ),
     ),
+    "tenant_limit": Tenanted("SIU"),
     "tenant_status": Tenanted(
         "SIU",
         seen=(
@@ -124,6 +126,9 @@ PLATFORM: Final = {
     "operator_session": {"stoa_platform": "SIUD", "stoa_backup": "S"},
     "sign_in_attempt": {"stoa_platform": "SIUD", "stoa_backup": "S"},
 }
+
+# What a crash of the server may empty: nothing that anybody would miss a minute later.
+UNLOGGED: Final = frozenset({"rate_budget"})
 
 STAGING: Final = frozenset({"person_record", "person_gone"})
 STAGING_GRANTS: Final = {"stoa_sync": "SIUD"}
