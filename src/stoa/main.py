@@ -9,9 +9,13 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from stoa.access.budgets import Budgets
 from stoa.api.answers import problem_answer, trace_of
 from stoa.api.clients_address import as_sent
+from stoa.api.discovery import discovery_routes
 from stoa.api.health import health_routes
+from stoa.api.operations import Operation
+from stoa.api.serving import Service, api_routes
 from stoa.api.trace import traced
 from stoa.changes.pages import run_pages
 from stoa.composition import VERSION, Platform, Store, platform
@@ -19,6 +23,7 @@ from stoa.console.pages import console_pages
 from stoa.identity.scim.pages import scim_pages
 from stoa.identity.scim.routes import scim_routes
 from stoa.logs import set_up_logging
+from stoa.people import routes as people_routes
 from stoa.people.pages import people_pages
 from stoa.people.queries import person_names
 from stoa.settings import Settings, read_settings
@@ -78,11 +83,14 @@ def serve(parts: Platform, stopping: Event | None = None) -> ASGIApp:
     pages = make_pages(load_assets(), development=settings.development)
     shell = Shell(pages, parts.database, development=settings.development, stopping=stopping or Event())
     token = settings.metrics_token
+    base_url = base_url_of(settings)
+    operations = api_operations(parts)
+    service = Service(parts.database, Budgets(parts.database), base_url, shell.stopping)
     routes: list[BaseRoute] = [
         *health_routes(parts.database, version=VERSION, metrics_token=token.get_secret_value() if token else None),
-        *scim_routes(
-            parts.database, base_url=parts.settings.base_url or f"http://{parts.settings.host}:{parts.settings.port}"
-        ),
+        *scim_routes(parts.database, base_url=base_url),
+        *discovery_routes(operations, base_url=base_url),
+        *api_routes(service, operations),
         *web_routes(pages, version=VERSION),
         *console_routes(shell, parts),
     ]
@@ -91,18 +99,28 @@ def serve(parts: Platform, stopping: Event | None = None) -> ASGIApp:
     return as_sent(served, base_url=settings.base_url, trusted=settings.trusted_proxies)
 
 
+def base_url_of(settings: Settings) -> str:
+    """Scheme, host and port under which clients reach this server, without a slash at its end."""
+    return (settings.base_url or f"http://{settings.host}:{settings.port}").rstrip("/")
+
+
+def api_operations(_: Platform) -> tuple[Operation, ...]:
+    """The operations of the public API, of every room."""
+    return (*people_routes.operations(),)
+
+
 def console_routes(shell: Shell, parts: Platform) -> list[Route]:
     """The pages of every room."""
     settings = parts.settings
     return [
         *access_pages(shell),
         *styleguide_pages(shell),
-        *mailbox_pages(shell, settings.mailbox_path if settings.smtp_url is None else None),
+        *mailbox_pages(shell, settings.mailbox_path, sends=settings.smtp_url is not None),
         *console_pages(shell),
         *tenant_settings_pages(shell),
         *alert_pages(shell),
         *connection_pages(shell, parts.opener, parts.source_worker.planner.target),
-        *scim_pages(shell, settings.base_url or f"http://{settings.host}:{settings.port}"),
+        *scim_pages(shell, base_url_of(settings)),
         *quarantine_pages(shell),
         *run_pages(shell, subjects=person_names),
         *people_pages(shell),

@@ -32,12 +32,15 @@ def trace_id_of(scope: Scope) -> str:
     return secrets.token_hex(16)
 
 
+_ROOMS: Final = frozenset({"healthz", "readyz", "metrics", "assets", "v1", "oauth", "docs"})
+
+
 def room_of(path: str) -> str:
     """Which part of Stoa a path belongs to, for figures: a closed set, whatever strangers ask for."""
     parts = path.split("/", 4)
     if len(parts) > 3 and parts[1] == "t" and parts[3] == "scim":
         return "scim"
-    return parts[1] if len(parts) > 1 and parts[1] in {"healthz", "readyz", "metrics", "assets"} else "web"
+    return parts[1] if len(parts) > 1 and parts[1] in _ROOMS else "web"
 
 
 def traced(app: ASGIApp) -> ASGIApp:

@@ -40,6 +40,8 @@ class PeopleAsk:
         descending: from the other end. People without a name come after all others, or before them.
         after: where the last page ended: its `next`.
         most: people whom each arm of a search looks at.
+        columns: what is read of each person, besides what tells a place in the list.
+        gone: whether those who were merged into somebody else come too.
     """
 
     search: str = ""
@@ -49,6 +51,8 @@ class PeopleAsk:
     after: Position | None = None
     limit: int = 50
     most: int = MOST_FOUND
+    columns: tuple[str, ...] = _TEXTS
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,17 @@ async def people_page(tx: TenantTx, ask: PeopleAsk, *, milliseconds: int = _SCAN
     return PeoplePage(found, _position(ask, shown[-1]) if len(rows) > ask.limit else None, too_many)
 
 
+async def person_rows(tx: TenantTx, ask: PeopleAsk) -> tuple[list[Row], Position | None]:
+    """The rows of a page with `ask.columns`, and where the next page begins. The caller's transaction limits the time.
+
+    Raises:
+        BadCursor: `ask.after` is no place in this list.
+    """
+    rows, _ = await _rows(tx, ask)
+    shown = rows[: ask.limit]
+    return shown, _position(ask, shown[-1]) if len(rows) > ask.limit else None
+
+
 # ------------------------------------------------------------------ parts of a list
 
 
@@ -179,7 +194,7 @@ def page_query(
     tx: TenantTx, ask: PeopleAsk, search: Search | None, part: Part, after: Position | None
 ) -> tuple[str, tuple[object, ...]]:
     """The statement of a page, or of a part of it, and its parameters. It asks for one row more than the page holds."""
-    where, params = "p.tenant_id = $1 AND p.merged_into IS NULL", (tx.tenant_id,)
+    where, params = "p.tenant_id = $1" + ("" if ask.gone else " AND p.merged_into IS NULL"), (tx.tenant_id,)
     bound: tuple[object, ...] = params
     if ask.where is not None:
         condition = sql(ask.where, BINDING, first_param=2, now=tx.now)
@@ -198,7 +213,7 @@ def page_query(
         where += f" AND ({names}) {'<' if ask.descending else '>'} ({marks})"
         bound = (*bound, *read_position(after, *(_READERS[key] for key in part.keys)))
     order = ", ".join(f"p.{key} DESC" if ask.descending else f"p.{key}" for key in part.order)
-    columns = ", ".join(f"p.{name}" for name in (*_TEXTS, "active", "updated_at", "display_name_key", "person_id"))
+    columns = ", ".join(f"p.{name}" for name in (*ask.columns, "active", "updated_at", "display_name_key", "person_id"))
     text = f"{found}SELECT {columns}, {most} AS most FROM person p WHERE {where} ORDER BY {order} LIMIT {ask.limit + 1}"
     return text, bound
 

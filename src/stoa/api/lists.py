@@ -1,0 +1,168 @@
+"""Lists of the API: filter, sort, fields, updated_since and cursors, the same everywhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Generic, TypeVar
+from urllib.parse import urlencode
+from uuid import UUID
+
+import msgspec
+
+from stoa.api.errors import BadQuery
+from stoa.api.operations import Answer, Call
+from stoa.kernel.cursors import Position, decode_cursor, encode_cursor
+from stoa.kernel.filters import Catalogue, FilterError, Typed, check, parse
+
+Item = TypeVar("Item")
+MOST: Final = 200
+_LONGEST_FIELDS: Final = 1_000
+
+
+class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The query parameters of every list."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST, description="The most items of a page.")] = 50
+    cursor: Annotated[
+        str | None, msgspec.Meta(description="`next_cursor` of the page before; without it the first page.")
+    ] = None
+    filter: Annotated[
+        str | None,
+        msgspec.Meta(description='A filter in the grammar of RFC 7644, 3.4.2.2, such as `name sw "A"`.'),
+    ] = None
+    sort: Annotated[
+        str | None, msgspec.Meta(description="The order; with a minus sign before it, from the other end.")
+    ] = None
+    fields: Annotated[
+        str | None, msgspec.Meta(description="Names of the members that are wanted, with commas; `id` always comes.")
+    ] = None
+    updated_since: Annotated[
+        Annotated[datetime, msgspec.Meta(tz=True)] | None,
+        msgspec.Meta(description="Only what was changed at or after this time; what is gone comes as a tombstone."),
+    ] = None
+
+
+class Page(msgspec.Struct, Generic[Item], frozen=True):
+    """A page of a list."""
+
+    items: list[Item]
+    next_cursor: Annotated[str | None, msgspec.Meta(description="Where the next page begins; null on the last page.")]
+    as_of: Annotated[datetime, msgspec.Meta(tz=True, description="When the list was read, by the tenant's clock.")]
+
+
+class Tombstone(msgspec.Struct, frozen=True):
+    """What is left in a list of something that is gone: shown with updated_since."""
+
+    id: UUID
+    deleted_at: Annotated[datetime, msgspec.Meta(tz=True, description="When it went.")]
+    merged_into: Annotated[UUID | None, msgspec.Meta(description="What it is now, where it was merged.")] = None
+    deleted: Annotated[bool, msgspec.Meta(description="True: this is a tombstone.")] = True
+
+
+@dataclass(frozen=True, slots=True)
+class ListAsk:
+    """What is asked of a list, checked.
+
+    Attributes:
+        where: filter and updated_since together; None for neither.
+        after: the position after which the page begins, or None; whoever reads it checks its values (`read_position`).
+        fields: the members that are wanted; None for all.
+        updated_since: set when tombstones are wanted too.
+    """
+
+    where: Typed | None
+    sort: str
+    descending: bool
+    after: Position | None
+    limit: int
+    fields: frozenset[str] | None
+    updated_since: datetime | None
+    scope: str
+
+
+def read_list(
+    call: Call[Any, Any], catalogue: Catalogue, sorts: Sequence[str], *, default: str, since: str = "updated_at"
+) -> ListAsk:
+    """What the query of a list asks for.
+
+    sorts: the orders that there are. default: the one without `sort`; with a minus sign, from the other end.
+    since: the attribute of the catalogue that updated_since compares.
+
+    Raises:
+        BadQuery: an order that there is not. BadCursor. FilterError: with the position in the filter.
+    """
+    query: ListQuery = call.query
+    asked = query.sort or (since if query.updated_since is not None and since in sorts else default)
+    name, descending = asked.removeprefix("-"), asked.startswith("-")
+    if name not in sorts:
+        raise BadQuery(f"This list has no order {asked[:60]!r}.", hint=f"Orders: {', '.join(sorts)}.", parameter="sort")
+    where = _where(catalogue, query, since)
+    told = (call.operation.id, str(call.tx.tenant_id), asked, query.filter or "", str(query.updated_since or ""))
+    scope = "\0".join(("api", *told))
+    after = None if query.cursor is None else decode_cursor(query.cursor, scope)
+    fields = None if query.fields is None else _fields(query.fields, item_type(call))
+    return ListAsk(where, name, descending, after, query.limit, fields, query.updated_since, scope)
+
+
+def _where(catalogue: Catalogue, query: ListQuery, since: str) -> Typed | None:
+    if query.filter is not None:
+        # By itself first, so that a complaint's position is one in what the client wrote.
+        try:
+            typed = check(parse(query.filter), catalogue)
+        except FilterError as error:
+            raise _refused_filter(error) from error
+        if query.updated_since is None:
+            return typed
+    if query.updated_since is None:
+        return None
+    moment = query.updated_since.astimezone(UTC).isoformat()
+    both = f'{since} ge "{moment}"' + (f" and ({query.filter})" if query.filter else "")
+    return check(parse(both), catalogue)
+
+
+def _refused_filter(error: FilterError) -> FilterError:
+    error.extra.setdefault("parameter", "filter")
+    return error
+
+
+def item_type(call: Call[Any, Any]) -> type[msgspec.Struct]:
+    """The Struct of the items of the operation's page."""
+    return call.operation.answers[200].__args__[0]
+
+
+def _fields(text: str, item: type[msgspec.Struct]) -> frozenset[str]:
+    if len(text) > _LONGEST_FIELDS:
+        raise BadQuery("The list of fields is too long.", parameter="fields")
+    known = frozenset(item.__struct_encode_fields__)
+    wanted = frozenset(part.strip() for part in text.split(",") if part.strip())
+    unknown = sorted(wanted - known)
+    if unknown:
+        raise BadQuery(
+            f"There is no member {unknown[0][:60]!r}.", hint=f"Members: {', '.join(sorted(known))}.", parameter="fields"
+        )
+    return wanted | {"id"}
+
+
+def page(call: Call[Any, Any], ask: ListAsk, items: Sequence[msgspec.Struct], after: Position | None) -> Answer:
+    """The answer with a page. after: the position of its last item if there are more."""
+    cursor = None if after is None else encode_cursor(ask.scope, after)
+    content: object = Page(list(items), cursor, call.tx.now)
+    if ask.fields is not None:
+        chosen = [pick(item, ask.fields) for item in items]
+        content = {"items": chosen, "next_cursor": cursor, "as_of": call.tx.now}
+    return Answer(content=content, headers=() if cursor is None else (_link(call, cursor),))
+
+
+def pick(item: msgspec.Struct, fields: frozenset[str]) -> dict[str, object]:
+    """The wanted members of an item; all of a tombstone."""
+    names = item.__struct_encode_fields__
+    wanted = names if isinstance(item, Tombstone) else (name for name in names if name in fields)
+    return {name: getattr(item, name) for name in wanted}
+
+
+def _link(call: Call[Any, Any], cursor: str) -> tuple[str, str]:
+    # RFC 8288: the address of the next page, as libraries that follow links look for it.
+    query: dict[str, Any] = {
+        name: value for name, value in msgspec.to_builtins(call.query).items() if value is not None and name != "cursor"
+    }
+    return "link", f'<{call.url(call.operation.path)}?{urlencode({**query, "cursor": cursor})}>; rel="next"'

@@ -1,0 +1,118 @@
+"""People over the public API. Reading here; what changes them is in `routes_write`."""
+
+# ruff: noqa: S608 - identifiers are code; every value is a bound parameter
+
+from typing import Any, Final
+from uuid import UUID
+
+from stoa.api.lists import ListQuery, Page, page, read_list
+from stoa.api.operations import Answer, Call, Operation, Param
+from stoa.db.transactions import Row, TenantTx
+from stoa.kernel.cursors import BadCursor
+from stoa.kernel.filters import FilterError
+from stoa.kernel.fold import fold
+from stoa.kernel.ids import parse_id
+from stoa.kernel.problems import NotFound
+from stoa.people.catalogue import CATALOGUE
+from stoa.people.listing import PeopleAsk, PeopleSort, person_rows
+from stoa.people.wire import COLUMNS, Person, listed_person, person_of
+
+SORTS: Final[tuple[PeopleSort, ...]] = ("display_name", "updated_at")
+PERSON: Final = Param(
+    "The person's id; or `external:SOURCE:ID` with the name of a source and the id that the source has for the person.",
+    example="018f2f3e-5c7a-7c3a-9d5e-3b1c2a4d5e6f",
+)
+_EXTERNAL: Final = "external:"
+
+_COLUMNS: Final = ", ".join(COLUMNS)
+_BY_ID: Final = f"SELECT person_id, {_COLUMNS}, active, updated_at FROM person WHERE tenant_id = $1 AND person_id = $2"
+
+_BY_EXTERNAL_ID: Final = """
+SELECT r.person_id FROM source s JOIN source_record r ON r.tenant_id = $1 AND r.source_id = s.source_id
+WHERE s.tenant_id = $1 AND s.name_key = $2 AND r.{column} = $3 {present}"""
+
+
+def operations() -> tuple[Operation, ...]:
+    """Those that read people."""
+    return (
+        Operation(
+            id="listPeople",
+            method="GET",
+            path="/v1/people",
+            tag="People",
+            summary="List people",
+            description="People with the values in effect, by name unless another order is asked for. Filters on "
+            "`user_name`, `email`, `employee_id`, `display_name`, `family_name`, `manager_id`, `id` and `updated_at` "
+            "are answered by an index.",
+            scope="people:read",
+            handler=_list,
+            query=ListQuery,
+            answers={200: Page[Person]},
+            problems=(BadCursor, FilterError),
+        ),
+        Operation(
+            id="getPerson",
+            method="GET",
+            path="/v1/people/{person}",
+            tag="People",
+            summary="Get a person",
+            description="One person with the values in effect. For who was merged into another person, that "
+            "person is answered.",
+            scope="people:read",
+            handler=_get,
+            path_params={"person": PERSON},
+            answers={200: Person},
+        ),
+    )
+
+
+async def _list(call: Call[ListQuery, None]) -> Answer:
+    ask = read_list(call, CATALOGUE, SORTS, default="display_name")
+    sort: PeopleSort = "updated_at" if ask.sort == "updated_at" else "display_name"
+    wanted = PeopleAsk(
+        where=ask.where, sort=sort, descending=ask.descending, after=ask.after, limit=ask.limit, columns=COLUMNS,
+        gone=ask.updated_since is not None,
+    )  # fmt: skip
+    rows, after = await person_rows(call.tx, wanted)
+    return page(call, ask, [listed_person(row) for row in rows], after)
+
+
+async def _get(call: Call[Any, None]) -> Answer:
+    row = await _row(call.tx, await person_id_of(call.tx, call.path["person"]))
+    return Answer(content=person_of(row), etag=str(row["version"]))
+
+
+async def _row(tx: TenantTx, person_id: UUID) -> Row:
+    row = await tx.fetchrow(_BY_ID, tx.tenant_id, person_id)
+    while row is not None and row["merged_into"] is not None:
+        row = await tx.fetchrow(_BY_ID, tx.tenant_id, row["merged_into"])
+    if row is None:
+        raise no_such_person()
+    return row
+
+
+def no_such_person() -> NotFound:
+    """There is nobody of this id in this tenant."""
+    return NotFound("There is no such person in this tenant.", hint="The list of people has those that there are.")
+
+
+async def person_id_of(tx: TenantTx, text: str) -> UUID:
+    """The id of a person who is named by it, or as `external:SOURCE:ID`.
+
+    Raises:
+        NotFound.
+    """
+    if text.startswith(_EXTERNAL):
+        source, colon, external_id = text.removeprefix(_EXTERNAL).partition(":")
+        if not colon or not source or not external_id or "\x00" in text:
+            raise no_such_person()
+        for column, present in (("external_id", ""), ("scim_external_id", "AND r.present")):
+            statement = _BY_EXTERNAL_ID.format(column=column, present=present)
+            found: UUID | None = await tx.fetchval(statement, tx.tenant_id, fold(source), external_id)
+            if found is not None:
+                return found
+        raise no_such_person()
+    found = parse_id(text)
+    if found is None:
+        raise no_such_person()
+    return found
