@@ -311,6 +311,40 @@ async def test_the_platform_undoes_and_wakes_as_well(
         assert bell.is_set()
 
 
+async def test_statements_at_once_leave_nothing_open_and_are_not_undone(
+    single: Database, root: asyncpg.Connection
+) -> None:
+    async def fail() -> None:
+        async with single.platform_at_once() as tx:
+            tx.wake("platform.done")
+            assert await tx.fetchval("SELECT count(*) FROM tenant_slug WHERE slug = 'nobody'") == 0
+            await tx.fetch("SELECT none_such FROM tenant_slug")
+
+    async with single.notifier.listening("platform.done") as bell:
+        with pytest.raises(asyncpg.UndefinedColumnError):
+            await fail()
+        assert not bell.is_set()
+        await assert_clean(single, root, "platform")
+        async with single.platform_at_once() as tx:
+            first = await tx.fetchval("SELECT now()")
+            tx.wake("platform.done")
+            assert await tx.fetchval("SELECT now()") > first
+        assert bell.is_set()
+
+
+async def test_a_connection_that_is_lost_at_once_is_told_and_replaced(
+    single: Database, root: asyncpg.Connection
+) -> None:
+    async def work() -> None:
+        async with single.platform_at_once() as tx:
+            await root.execute("SELECT pg_terminate_backend($1)", await tx.fetchval("SELECT pg_backend_pid()"))
+            await tx.fetchval("SELECT count(*) FROM tenant_slug")
+
+    with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError)):
+        await work()
+    await assert_clean(single, root, "platform")
+
+
 async def test_rows_for_staging_must_name_their_tenant_and_run(database: Database, tenant_id: TenantId) -> None:
     async with database.tenant(tenant_id, role="sync") as tx:
         with pytest.raises(ValueError, match="name their tenant and their run"):

@@ -109,6 +109,23 @@ class Database:
         tx.committed()
 
     @asynccontextmanager
+    async def platform_at_once(self) -> AsyncGenerator[PlatformTx]:
+        """As `platform`, but every statement is a transaction of its own, committed when it has run: a look-up of one
+        statement so costs one round trip instead of three. It has no savepoints, and nothing is undone at the end.
+        """
+        async with self._connection("platform") as connection:
+            tx = PlatformTx(connection, self.clock(), self.notifier.poke)
+            try:
+                yield tx
+            except (asyncpg.InternalClientError, asyncpg.InterfaceError) as error:
+                if not _is_lost(connection, error):
+                    raise
+                if not is_gone(connection):
+                    connection.terminate()
+                raise _lost() from error
+        tx.committed()
+
+    @asynccontextmanager
     async def _connection(self, role: str) -> AsyncGenerator[Connection]:
         """A connection of a pool. A closed pool is told as a lost connection, which is what it means to a caller."""
         acquired = self._pools[role].acquire()
@@ -141,15 +158,23 @@ async def _transaction(tx: Tx, begin: str) -> AsyncGenerator[None]:
         if await connection.execute("COMMIT") != "COMMIT":
             raise TransactionFailedError("The transaction had failed before its end and was undone.")
     except (asyncpg.InternalClientError, asyncpg.InterfaceError) as error:
-        lost = isinstance(error, asyncpg.InternalClientError) or is_gone(connection)
+        lost = _is_lost(connection, error)
         await _undo(connection)
         if not lost:
             raise
-        # How the driver answers a statement on a connection that the server has ended depends on where that met it.
-        raise asyncpg.ConnectionDoesNotExistError("The connection was lost in the middle of a transaction.") from error
+        raise _lost() from error
     except BaseException:
         await _undo(connection)
         raise
+
+
+def _is_lost(connection: Connection, error: Exception) -> bool:
+    """How the driver answers a statement on a connection that the server has ended depends on where that met it."""
+    return isinstance(error, asyncpg.InternalClientError) or is_gone(connection)
+
+
+def _lost() -> Exception:
+    return asyncpg.ConnectionDoesNotExistError("The connection was lost in the middle of a transaction.")
 
 
 async def _undo(connection: Connection) -> None:
