@@ -48,10 +48,14 @@ CREATE TABLE access_token (
   token_hash bytea NOT NULL,
   prefix text NOT NULL,
   scopes text[] NOT NULL CHECK (cardinality(scopes) > 0),
+  -- What was shown for it: a secret, or else a signature by the public key of that id. It ends when that does.
+  secret_id uuid,
+  kid text,
   created_at timestamptz NOT NULL,
   expires_at timestamptz NOT NULL,
   PRIMARY KEY (tenant_id, token_hash),
-  FOREIGN KEY (tenant_id, client_id) REFERENCES api_client (tenant_id, client_id)
+  FOREIGN KEY (tenant_id, client_id) REFERENCES api_client (tenant_id, client_id),
+  FOREIGN KEY (tenant_id, secret_id) REFERENCES credential (tenant_id, credential_id)
 );
 CREATE INDEX access_token_hash ON access_token (token_hash);
 CREATE INDEX access_token_client ON access_token (tenant_id, client_id, expires_at);

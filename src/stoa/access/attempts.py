@@ -1,16 +1,18 @@
-"""The throttle of signing in: after some failures each further attempt has to wait, twice as long each time.
+"""The throttle of signing in, for people and for API clients: after some failures each further attempt has to wait,
+twice as long each time.
 
-An attempt is counted before the password is looked at and forgiven when it was right, so a thousand at once are counted
-as a thousand. Accounts that do not exist are counted too: the wait says nothing about whether one does.
+A person's attempt is counted before the password is looked at and forgiven when it was right, so a thousand at once are
+counted as a thousand. Accounts that do not exist are counted too: the wait says nothing about whether one does.
 """
 
 import hashlib
 import ipaddress
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from stoa.db.transactions import PlatformTx
+from stoa.db.transactions import PlatformTx, Row
 from stoa.kernel.fold import fold
 
 FREE_OF_ACCOUNT: Final = 5
@@ -84,23 +86,44 @@ async def count_attempt(tx: PlatformTx, email: str, address: str) -> Attempt:
     The rows of both stay locked until the transaction ends; attempts on the same account queue up for that moment.
     """
     keys = (_account_key(email), _address_key(address))
+    allowed, wait = await count_failure(tx, dict(zip(keys, (FREE_OF_ACCOUNT, FREE_OF_ADDRESS), strict=True)))
+    return Attempt(*keys, tx.now, allowed=allowed, wait=wait)
+
+
+async def count_failure(tx: PlatformTx, free: Mapping[str, int]) -> tuple[bool, timedelta]:
+    """Counts a failure under each key, unless one of them has to wait: then none is counted. Gives whether it was, and
+    the wait until the next attempt.
+
+    free: by key, after how many failures one has to wait; keys in the same order everywhere, so that two attempts
+        cannot deadlock.
+    """
+    keys = list(free)
     rows = {row["key"]: row for row in await tx.fetch(_LOCK, keys, tx.now)}
-    waits = [row["locked_until"] - tx.now for row in rows.values() if row["locked_until"] is not None]
-    wait = max(waits, default=timedelta(0))
+    wait = _longest(tx, rows.values())
     if wait > timedelta(0):
         await tx.execute("DELETE FROM sign_in_attempt WHERE key = any($1::text[]) AND failures = 0", keys)
-        return Attempt(*keys, tx.now, allowed=False, wait=wait)
+        return False, wait
     counts: list[_Count] = []
-    for key, free in zip(keys, (FREE_OF_ACCOUNT, FREE_OF_ADDRESS), strict=True):
+    for key, allowance in free.items():
         old = rows[key]["last_at"] < tx.now - FORGOTTEN_AFTER
         failures = 1 if old else int(rows[key]["failures"]) + 1
-        own_wait = wait_after(failures, free)
+        own_wait = wait_after(failures, allowance)
         wait = max(wait, own_wait)
         counts.append(_Count(key, failures, tx.now + own_wait if own_wait else None))
     await tx.execute(_COUNT, keys, [c.failures for c in counts], [c.locked_until for c in counts], tx.now)
     # Last, so that nothing is waited for while the rows of others are locked.
     await tx.execute(_FORGET, tx.now - FORGOTTEN_AFTER, _MOST_FORGOTTEN)
-    return Attempt(*keys, tx.now, allowed=True, wait=wait)
+    return True, wait
+
+
+async def wait_of(tx: PlatformTx, keys: Collection[str]) -> timedelta:
+    """How long whoever is counted under these keys has to wait from now on; zero if an attempt may follow at once."""
+    return _longest(tx, await tx.fetch("SELECT locked_until FROM sign_in_attempt WHERE key = any($1::text[])", keys))
+
+
+def _longest(tx: PlatformTx, rows: Iterable[Row]) -> timedelta:
+    waits = [row["locked_until"] - tx.now for row in rows if row["locked_until"] is not None]
+    return max((timedelta(0), *waits))
 
 
 async def forgive_attempt(tx: PlatformTx, attempt: Attempt) -> None:
@@ -110,14 +133,14 @@ async def forgive_attempt(tx: PlatformTx, attempt: Attempt) -> None:
 
 
 def _account_key(email: str) -> str:
-    return "account:" + _digest(fold(email.strip()))
+    return "account:" + digest(fold(email.strip()))
 
 
 def _address_key(address: str) -> str:
-    return "address:" + _digest(_network(address))
+    return "address:" + digest(network_of(address))
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """An IPv4 address as it is; of an IPv6 address the /64 that one subscriber has; any other text as it is."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
@@ -129,5 +152,6 @@ def _network(address: str) -> str:
     return str(mapped) if mapped else str(ipaddress.ip_network((int(found), 64), strict=False))
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """Under which a name is counted: what is stored tells nobody whose account or address it was."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -61,13 +61,13 @@ async def credential_of_token(tx: TenantTx, token: str) -> Credential | None:
     let somebody in. Access tokens leave no trace once they have ended, so none is found.
     """
     row = await tx.fetchrow(_CREDENTIALS + " AND token_hash = $2", tx.tenant_id, token_hash(token))
-    return None if row is None else _credential(row)
+    return None if row is None else credential_of_row(row)
 
 
 async def credential(tx: TenantTx, credential_id: CredentialId) -> Credential | None:
     """One credential, a revoked or expired one too, or None."""
     row = await tx.fetchrow(_CREDENTIALS + " AND credential_id = $2", tx.tenant_id, credential_id)
-    return None if row is None else _credential(row)
+    return None if row is None else credential_of_row(row)
 
 
 async def credential_by_token(tx: TenantTx, token: str) -> Credential | None:
@@ -114,16 +114,16 @@ async def credentials(tx: TenantTx) -> list[Credential]:
     rows = await tx.fetch(
         _CREDENTIALS + " AND kind = 'token' ORDER BY created_at DESC, credential_id DESC", tx.tenant_id
     )
-    return [_credential(row) for row in rows]
+    return [credential_of_row(row) for row in rows]
 
 
 def _in_force(row: Row) -> Credential:
     """With what its client may and wants now. A key may what its client may; an access token no more than both."""
     scopes = frozenset(row["scopes"])
     if row["client_id"] is None:
-        return _credential(row)
+        return credential_of_row(row)
     limit = frozenset(row["client_scopes"])
-    return _credential(
+    return credential_of_row(
         row,
         scopes=limit if row["kind"] == "api_key" else narrowed(scopes, limit),
         allowed_addresses=tuple(row["allowed_addresses"]),
@@ -131,13 +131,14 @@ def _in_force(row: Row) -> Credential:
     )
 
 
-def _credential(
+def credential_of_row(
     row: Row,
     *,
     scopes: frozenset[str] | None = None,
     allowed_addresses: tuple[str, ...] = (),
     version: str | None = None,
 ) -> Credential:
+    """A credential as the table holds it, with what is known of its client."""
     return Credential(
         credential_id=row["credential_id"],
         name=row["name"],
