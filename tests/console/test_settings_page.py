@@ -137,3 +137,44 @@ async def test_what_is_no_colour_never_reaches_a_style_sheet(people: Browsers, s
     assert "<script" not in shown.text
     sheet = await admin.get(f"{settled.base}/settings/preview.css", params={"accent": accent})
     assert re.fullmatch(r"(\.theme-preview-\w+\{[a-z#0-9:;-]+\}\n){2}", sheet.text)
+
+
+def stamp_in(page: httpx2.Response) -> str:
+    found = re.search(r'<input type="hidden" name="stamp" value="([^"]+)">', page.text)
+    assert found is not None
+    return found[1]
+
+
+async def test_of_two_who_edit_at_once_the_second_is_shown_what_the_first_saved(
+    people: Browsers, database: Database, settled: Place
+) -> None:
+    ada = await people.of(Role.TENANT_ADMIN, settled.tenant_id)
+    bo = await people.of(Role.TENANT_ADMIN, settled.tenant_id)
+    path = f"{settled.base}/settings"
+    stamps = [stamp_in(await one.get(path)) for one in (ada, bo)]
+    assert (await ada.post(path, data=GOOD | {"stamp": stamps[0]})).status_code == 303
+    mine = GOOD | {"name": "Bo's <name>", "stamp": stamps[1]}
+    refused = await bo.post(path, data=mine)
+    assert refused.status_code == 409
+    told = text_of(refused)
+    assert "Nothing of yours is saved yet." in told
+    assert "Name Settled & Sons" in told
+    # Where both want the same there is nothing to tell.
+    assert "E-mail address ada@settled.example" not in told.partition("Save again")[0]
+    assert 'value="Bo&#39;s &lt;name&gt;"' in refused.text
+    assert (await tenant(database, settled.tenant_id)).name == "Settled & Sons"
+    # What stands in the way was shown now, so that the page can be saved as it is.
+    assert (await bo.post(path, data=mine | {"stamp": stamp_in(refused)})).status_code == 303
+    assert (await tenant(database, settled.tenant_id)).name == "Bo's <name>"
+
+
+async def test_a_mistake_does_not_renew_the_stamp(people: Browsers, settled: Place) -> None:
+    ada = await people.of(Role.TENANT_ADMIN, settled.tenant_id)
+    bo = await people.of(Role.TENANT_ADMIN, settled.tenant_id)
+    path = f"{settled.base}/settings"
+    stamp = stamp_in(await bo.get(path))
+    assert (await ada.post(path, data=GOOD)).status_code == 303
+    wrong = await bo.post(path, data=GOOD | {"name": "", "stamp": stamp})
+    assert wrong.status_code == 422
+    again = await bo.post(path, data=GOOD | {"name": "Bo's", "stamp": stamp_in(wrong)})
+    assert again.status_code == 409

@@ -155,6 +155,35 @@ async def test_settings_are_kept_when_they_cannot_be_used(admin: Front) -> None:
     assert await connection(admin) == before
 
 
+async def test_of_two_who_edit_at_once_the_second_is_shown_what_the_first_saved(admin: Front) -> None:
+    page = await admin.get(f"{admin.one}/settings")
+    found = re.search(r'<input type="hidden" name="stamp" value="([^"]+)">', page.text)
+    assert found is not None
+    first = admin.settings(**{"setting-ignored_columns": "<Badge>", "guard-update-floor": "7", "stamp": found[1]})
+    assert (await admin.post(f"{admin.one}/settings", first)).status_code == 303
+    second = admin.settings(**{"setting-ignored_columns": "Shoe", "stamp": found[1]})
+    refused = await admin.post(f"{admin.one}/settings", second)
+    assert refused.status_code == 409
+    assert "Nothing of yours is saved yet." in text_of(refused)
+    assert "&lt;Badge&gt;" in refused.text
+    assert "The thresholds are others." in text_of(refused)
+    assert re.search(r">\s*Shoe</textarea>", refused.text)
+    assert (await connection(admin)).config["ignored_columns"] == ["<Badge>"]
+    now = re.search(r'<input type="hidden" name="stamp" value="([^"]+)">', refused.text)
+    assert now is not None
+    assert (await admin.post(f"{admin.one}/settings", second | {"stamp": now[1]})).status_code == 303
+    assert (await connection(admin)).config["ignored_columns"] == ["Shoe"]
+
+
+async def test_password_stores_are_told_whose_secret_it_is(admin: Front) -> None:
+    page = await admin.get(f"{admin.one}/secret")
+    assert re.search(
+        r'<input type="text" name="username" value="[^"]+" autocomplete="username" readonly hidden>', page.text
+    )
+    assert 'autocomplete="new-password"' in page.text
+    assert 'autocomplete="off"' not in page.text[page.text.index("<main") :]
+
+
 async def test_the_form_of_settings_says_what_is_set_and_takes_no_secret(admin: Front) -> None:
     page = await admin.get(f"{admin.one}/settings")
     assert admin.office.config["url"] in unescape(page.text)

@@ -112,13 +112,19 @@ async def test_a_cursor_that_is_none_is_explained(viewer: httpx2.AsyncClient) ->
     assert answer.status_code == 400
 
 
-async def test_with_a_mail_server_the_page_says_where_mail_goes(database: Database) -> None:
-    app = application_of(database, lambda shell: mailbox_pages(shell, None))
+async def test_with_a_mail_server_the_mail_of_sandboxes_is_read_here_all_the_same(
+    database: Database, folder: Path
+) -> None:
+    app = application_of(database, lambda shell: mailbox_pages(shell, folder, sends=True))
     async with browsers(app, database) as people:
         viewer = await people.of(Role.PLATFORM_VIEWER)
-        assert "mail leaves this server" in text_of(await viewer.get("/console/mailbox"))
-        name = "20300101T000000.000000Z-00000000.eml"
-        assert (await viewer.get(f"/console/mailbox/{name}")).status_code == 404
+        empty = text_of(await viewer.get("/console/mailbox"))
+        assert "All other mail leaves by the mail server" in empty
+        assert "No mail is kept here" in empty
+        name = await send(folder, subject="Of a sandbox")
+        assert "Of a sandbox" in text_of(await viewer.get("/console/mailbox"))
+        for path in (f"/console/mailbox/{name}", f"/console/mailbox/{name}/raw"):
+            assert (await viewer.get(path)).status_code == 200
 
 
 async def test_those_of_a_tenant_never_see_it(people: Browsers, make_tenant: MakeTenant, folder: Path) -> None:

@@ -9,6 +9,7 @@ from stoa.events.model import Event
 from stoa.jobs.schedules import remove_schedule, schedule
 from stoa.kernel.ids import ConnectionId
 from stoa.kernel.problems import BadInput, NotFound
+from stoa.kernel.stamps import refuse_stale
 from stoa.sync import actions, freshness
 from stoa.sync.missed import watch
 from stoa.sync.opening import Opener
@@ -72,18 +73,20 @@ async def cron_of(tx: TenantTx, connection_id: ConnectionId) -> str | None:
 
 
 async def reconfigure(
-    tx: TenantTx, opener: Opener, connection_id: ConnectionId, given: Mapping[str, Any]
+    tx: TenantTx, opener: Opener, connection_id: ConnectionId, given: Mapping[str, Any], *, stamp: str | None = None
 ) -> Connection:
     """Puts other settings in place of a connection's; its secrets stay.
 
     given: all settings without the secrets, thresholds under GUARDS. When what is read, or how, is another, the
     mapping's version rises, and the next run compares the report even if its bytes are those of the last.
+    stamp: `stamp_of` the settings that `given` was made from, so that they undo nobody else's change.
 
-    Raises BadInput, as `Opener.split`, with the field that is wrong; NotFound.
+    Raises ChangedMeanwhile if they would; BadInput, as `Opener.split`, with the field that is wrong; NotFound.
     """
     before = await connection_of(tx, connection_id, lock=True)
     secrets = await open_secret(tx, opener.sealer, connection_id)
     public, _ = checked(opener, before.connector, {**given, **secrets})
+    refuse_stale(stamp, before.config, public)
     if public == before.config:
         return before
     read_otherwise = _read(public) != _read(before.config)

@@ -7,6 +7,7 @@ from starlette.routing import Route
 
 from stoa.access.permissions import Permission
 from stoa.kernel.problems import BadInput
+from stoa.kernel.stamps import ChangedMeanwhile, stamp_of
 from stoa.sync import changing
 from stoa.sync.overview import Line
 from stoa.sync.pages_desk import ONE, Desk, at, connection_id, line, settings_of, timing
@@ -15,6 +16,7 @@ from stoa.sync.settings_form import Entered, default_limit, entered, stored
 from stoa.sync.timing import BadRhythm, Rhythm, cron_of, in_words, next_times, rhythm_given, rhythm_of
 from stoa.tenants import queries
 from stoa.tenants.actions import open_secret
+from stoa.web.forms import Form
 from stoa.web.guarding import tenant_action, tenant_page
 from stoa.web.visiting import Shell, Visit
 
@@ -53,12 +55,15 @@ async def _settings(visit: Visit, desk: Desk) -> Response:
 
 async def _save_settings(visit: Visit, desk: Desk) -> Response:
     found = await _line(visit)
-    given = await _entered(visit, desk, found)
+    form = await visit.form()
+    given, stamp = _entered(visit, desk, found, form), form.get("stamp")
     try:
         async with visit.writing() as tx:
-            after = await changing.reconfigure(tx, desk.opener, connection_id(visit), given.settings())
+            after = await changing.reconfigure(tx, desk.opener, connection_id(visit), given.settings(), stamp=stamp)
     except BadInput as problem:
-        return _settings_page(visit, desk, found, given, errors=given.errors(problem))
+        return _settings_page(visit, desk, found, given, errors=given.errors(problem), stamp=stamp)
+    except ChangedMeanwhile as problem:
+        return _settings_page(visit, desk, await _line(visit), given, meanwhile=problem.fields)
     if after.mapping_version != found.connection.mapping_version:
         said = visit.gettext("The settings are saved. The next run compares the whole report anew: plan one first.")
     else:
@@ -68,7 +73,7 @@ async def _save_settings(visit: Visit, desk: Desk) -> Response:
 
 async def _try_settings(visit: Visit, desk: Desk) -> Response:
     found = await _line(visit)
-    given = await _entered(visit, desk, found)
+    given = _entered(visit, desk, found, await visit.form())
     async with visit.tx() as tx:
         secrets = await open_secret(tx, desk.opener.sealer, connection_id(visit))
     try:
@@ -78,9 +83,9 @@ async def _try_settings(visit: Visit, desk: Desk) -> Response:
     return _settings_page(visit, desk, found, given, probed=probed, block="tested")
 
 
-async def _entered(visit: Visit, desk: Desk, found: Line) -> Entered:
+def _entered(visit: Visit, desk: Desk, found: Line, sent: Form) -> Entered:
     """What was sent, whose secrets do not count here: they have a page of their own."""
-    form = entered(desk.fields(found.connection.connector, visit.gettext), await visit.form())
+    form = entered(desk.fields(found.connection.connector, visit.gettext), sent)
     return Entered(form.plain, form.shown, form.guards)
 
 
@@ -93,10 +98,17 @@ def _settings_page(
     errors: Mapping[str, str] | None = None,
     probed: Probed | None = None,
     block: str | None = None,
+    stamp: str | None = None,
+    meanwhile: frozenset[str] = frozenset(),
 ) -> Response:
+    """The page. meanwhile: the settings that somebody else changed since it was shown; saving again takes that back."""
+    now = stored(given.fields, found.connection.config)
     return visit.page(
         "connections/settings.html",
-        status=422 if errors else 200,
+        status=ChangedMeanwhile.status if meanwhile else 422 if errors else 200,
+        stamp=stamp or stamp_of(found.connection.config),
+        meanwhile=[(one.label, now.shown[one.name]) for one in now.plain if one.name in meanwhile],
+        guards_meanwhile=changing.GUARDS in meanwhile,
         block=block,
         line=found,
         connection=found.connection,

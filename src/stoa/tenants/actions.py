@@ -15,6 +15,7 @@ from stoa.jobs.schedules import put_schedule, schedules
 from stoa.kernel.fold import fold
 from stoa.kernel.ids import ConnectionId, SourceId, TenantId, new_id
 from stoa.kernel.problems import Conflict, NotFound
+from stoa.kernel.stamps import refuse_stale, stamp_of
 from stoa.tenants import queries, rules
 from stoa.tenants.model import Connection, NewConnection, NewTenant, Source, SourceKind, Tenant, TenantChange
 from stoa.tenants.sealing import Sealer, SecretUnreadable
@@ -71,17 +72,21 @@ async def renew_name_key(tx: TenantTx) -> None:
     )
 
 
-async def change_tenant(tx: TenantTx, change: TenantChange) -> Tenant:
+async def change_tenant(tx: TenantTx, change: TenantChange, *, stamp: str | None = None) -> Tenant:
     """Changes name, time zone, owner and accent colour. What runs by the clock in the old zone follows into the new
     one. A change that changes nothing leaves no trace.
 
+    stamp: `change_stamp` of the tenant that the change was made from, so that it undoes nobody else's.
+
     Raises:
+        ChangedMeanwhile: it would.
         BadFields: saying what is wrong with each field that cannot be accepted.
         NotFound: there is no such tenant.
     """
     change = rules.checked_change(change, _known_zones())
     await tx.execute("SELECT FROM tenant WHERE tenant_id = $1 FOR NO KEY UPDATE", tx.tenant_id)
     before = await queries.tenant(tx)
+    refuse_stale(stamp, _changeable(before), _changeable(change))
     changed = [name for name in change.__dataclass_fields__ if getattr(change, name) != getattr(before, name)]
     if not changed:
         return before
@@ -97,6 +102,15 @@ async def change_tenant(tx: TenantTx, change: TenantChange) -> Tenant:
     told = {name: getattr(change, name) for name in changed if not name.startswith("owner")}
     emit(tx, Event("tenant.changed", f"tenant:{tx.tenant_id}", {"fields": changed, **told}))
     return await queries.tenant(tx)
+
+
+def change_stamp(tenant: Tenant) -> str:
+    """The stamp of what `change_tenant` changes."""
+    return stamp_of(_changeable(tenant))
+
+
+def _changeable(of: Tenant | TenantChange) -> dict[str, object]:
+    return {name: getattr(of, name) for name in TenantChange.__dataclass_fields__}
 
 
 async def _move_schedules(tx: TenantTx, before: str, after: str) -> None:

@@ -1,7 +1,7 @@
 """The settings of a tenant: its name, time zone, owner and accent colour; and the style sheet made of the latter."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Final
 from zoneinfo import available_timezones
@@ -11,8 +11,9 @@ from starlette.routing import Route
 
 from stoa.access.permissions import Permission
 from stoa.kernel.problems import BadInput
+from stoa.kernel.stamps import ChangedMeanwhile
 from stoa.tenants import queries
-from stoa.tenants.actions import change_tenant
+from stoa.tenants.actions import change_stamp, change_tenant
 from stoa.tenants.branding import Branding, brand_css, branding, preview_css
 from stoa.tenants.model import Tenant, TenantChange
 from stoa.tenants.rules import BadFields, checked_accent
@@ -58,17 +59,30 @@ async def _save(visit: Visit) -> Response:
     )
     try:
         async with visit.writing() as tx:
-            await change_tenant(tx, change)
+            await change_tenant(tx, change, stamp=form.get("stamp"))
     except BadFields as problem:
         async with visit.tx() as tx:
             tenant = await queries.tenant(tx)
-        return _settings(visit, tenant, given, problem.by_field, status=422)
+        return _settings(visit, tenant, given, problem.by_field, status=422, stamp=form.get("stamp"))
+    except ChangedMeanwhile as problem:
+        async with visit.tx() as tx:
+            tenant = await queries.tenant(tx)
+        meanwhile = [name for name in _FIELDS if name in problem.fields]
+        return _settings(visit, tenant, given, {}, status=problem.status, meanwhile=meanwhile)
     return visit.see(_SETTINGS, said=visit.gettext("The settings are saved."))
 
 
 def _settings(
-    visit: Visit, tenant: Tenant, given: Mapping[str, str], wrong: Mapping[str, BadInput], *, status: int = 200
+    visit: Visit,
+    tenant: Tenant,
+    given: Mapping[str, str],
+    wrong: Mapping[str, BadInput],
+    *,
+    status: int = 200,
+    stamp: str | None = None,
+    meanwhile: Sequence[str] = (),
 ) -> Response:
+    """The page. meanwhile: the fields that somebody else changed since it was shown; saving again takes that back."""
     told = {name: " ".join(filter(None, (problem.detail, problem.hint))) for name, problem in wrong.items()}
     return visit.page(
         "tenants/settings.html",
@@ -77,6 +91,8 @@ def _settings(
         given=given,
         errors={name: told.get(name) for name in _FIELDS},
         wrong=len(told),
+        stamp=stamp or change_stamp(tenant),
+        meanwhile=meanwhile,
         zones=_zones(),
         may_change=visit.may(Permission.TENANT_CHANGE),
         brand=_branding(given["accent"]),
