@@ -1,0 +1,1 @@
+"""The event stream: reading the log over HTTP and in the console."""

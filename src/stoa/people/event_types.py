@@ -1,0 +1,158 @@
+"""What happens to people: as they are (`person.`), and as one source tells of them (`person_record.`)."""
+
+from typing import Annotated, Any, Final
+
+from msgspec import UNSET, Meta, UnsetType
+
+from stoa.events.catalogue import Body, EventType
+
+_Text = str | UnsetType | None
+_Flag = bool | UnsetType
+_Date = Annotated[str | UnsetType | None, Meta(description="RFC 3339 full-date: `2026-03-01`.")]
+
+
+class Fields(Body, frozen=True):
+    """What is known of a person. In `before` and `after` of a change: the fields that it touches."""
+
+    user_name: Annotated[_Text, Meta(description="What they sign in with at their identity provider.")] = UNSET
+    email: _Text = UNSET
+    employee_id: _Text = UNSET
+    display_name: _Text = UNSET
+    given_name: _Text = UNSET
+    family_name: _Text = UNSET
+    phone: _Text = UNSET
+    title: _Text = UNSET
+    job_code: _Text = UNSET
+    department: _Text = UNSET
+    division: _Text = UNSET
+    cost_center: _Text = UNSET
+    organization: _Text = UNSET
+    location: _Text = UNSET
+    worker_type: _Text = UNSET
+    time_zone: _Text = UNSET
+    locale: _Text = UNSET
+    hire_date: _Date = UNSET
+    termination_date: _Date = UNSET
+
+
+class PersonValues(Fields, frozen=True):
+    """A person as they are: of each field the word of the source that wins it."""
+
+    active: Annotated[_Flag, Meta(description="Whether they may come in.")] = UNSET
+    manager_id: Annotated[_Text, Meta(description="The person who is their manager.")] = UNSET
+
+
+class RecordValues(Fields, frozen=True):
+    """A person as one source tells of them."""
+
+    present: Annotated[_Flag, Meta(description="Whether the source still has the record.")] = UNSET
+    asserted_active: Annotated[_Flag, Meta(description="What the source says of their state.")] = UNSET
+    active: Annotated[_Flag, Meta(description="The state in force: also the dates of hire and termination count.")] = (
+        UNSET
+    )
+    manager_ref: Annotated[_Text, Meta(description="The source's key of their manager's record.")] = UNSET
+    scim_external_id: Annotated[_Text, Meta(description="The SCIM client's own id (RFC 7643, section 3.1).")] = UNSET
+
+
+class PersonChanged(Body, frozen=True):
+    """A person before and after. Whoever applies each `after` in turn has the people of the tenant as they are."""
+
+    before: Annotated[
+        PersonValues | None, Meta(description="The fields that changed, as they were; null for a new person.")
+    ]
+    after: Annotated[
+        PersonValues | None, Meta(description="The fields that changed, as they are; null for a person who is gone.")
+    ]
+    version: Annotated[int, Meta(description="The person's version since; of one who is gone, their last.")]
+
+
+class RecordChanged(Body, frozen=True):
+    """One source's record of a person before and after."""
+
+    action: Annotated[str, Meta(description="`create`, `link`, `update`, `deactivate`, `reactivate` or `remove`.")]
+    reason: Annotated[str, Meta(description="Why, as a word: `absent_from_report`, `termination_date_passed`, ...")]
+    run_id: Annotated[str, Meta(description="The run whose change it is.")]
+    source_id: Annotated[str, Meta(description="The source.")]
+    external_id: Annotated[str, Meta(description="The record's key in its source.")]
+    resource_id: Annotated[str, Meta(description="The record's id here: its SCIM id.")]
+    before: Annotated[
+        RecordValues | None, Meta(description="The fields that changed, as they were; null for a new record.")
+    ]
+    after: Annotated[
+        RecordValues | None, Meta(description="The fields that changed, as they are; null for a record taken away.")
+    ]
+
+
+class AuthorityChanged(Body, frozen=True):
+    """Which source wins which field."""
+
+    version: Annotated[int, Meta(description="The version in force from now on.")]
+    ranking: Annotated[
+        dict[str, list[str]], Meta(description="Fields to sources, strongest first; others keep the default.")
+    ]
+
+
+_SOURCE: Final = "01980f5e-6f2a-7c3e-9a51-0d6f4b1c2a10"
+_BEFORE: Final = {"department": "Sales", "title": "Account Manager"}
+_AFTER: Final = {"department": "Marketing", "title": "Campaign Manager"}
+_WHOLE: Final = {
+    "active": True,
+    "user_name": "ada@acme.example",
+    "email": "ada@acme.example",
+    "employee_id": "1001",
+    "display_name": "Ada Byron",
+    "hire_date": "2026-03-01",
+}
+_ON, _OFF = {"active": True}, {"active": False}
+
+
+def _person(name: str, summary: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> EventType:
+    example = {"before": before, "after": after, "version": 1 if before is None else 4}
+    return EventType(
+        name=f"person.{name}", version=1, body=PersonChanged, summary=summary, example=example, personal=True
+    )
+
+
+def _record(
+    name: str, action: str, reason: str, summary: str, before: dict[str, Any] | None, after: dict[str, Any] | None
+) -> EventType:
+    example = {
+        "action": action,
+        "reason": reason,
+        "run_id": "01980f5f-0c11-7d12-8b54-5a3d1c9e7f00",
+        "source_id": _SOURCE,
+        "external_id": "1001",
+        "resource_id": "01980f60-2b7e-7a44-b0a9-77c2d5e8f101",
+        "before": before,
+        "after": after,
+    }
+    return EventType(
+        name=f"person_record.{name}", version=1, body=RecordChanged, summary=summary, example=example, personal=True
+    )
+
+
+_STAYS: Final = {**_ON, "asserted_active": True, "present": True}
+_LEFT: Final = {**_OFF, "asserted_active": False, "present": False}
+
+EVENT_TYPES: Final[tuple[EventType, ...]] = (
+    EventType(
+        name="authority.changed",
+        version=1,
+        body=AuthorityChanged,
+        summary="Another order of sources is in force. Events of the people whom it changes follow.",
+        example={"version": 2, "ranking": {"email": [_SOURCE]}},
+    ),
+    _person("created", "There is a new person.", None, _WHOLE),
+    _person("updated", "Something about a person changed, other than their state.", _BEFORE, _AFTER),
+    _person("deactivated", "A person lost access; other fields may have changed with it.", _ON, _OFF),
+    _person("reactivated", "A person has access again; other fields may have changed with it.", _OFF, _ON),
+    _person("removed", "A person is gone: a run was undone that had made them.", _WHOLE, None),
+    _record(
+        "created", "create", "nobody_matches", "A source has a new record, of a new person.", None, {**_WHOLE, **_STAYS}
+    ),
+    _record("linked", "link", "same_employee_id", "A source has a record of a known person.", None, _WHOLE),
+    _record("updated", "update", "moved", "A source says something else of a person.", _BEFORE, _AFTER),
+    _record("deactivated", "deactivate", "absent_from_report", "A record is out of force.", _STAYS, _LEFT),
+    _record("reactivated", "reactivate", "hire_date_reached", "A record is in force again.", _OFF, _ON),
+    _record("removed", "remove", "rollback", "A record was taken away by undoing the run that made it.", _WHOLE, None),
+)
