@@ -3,6 +3,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-bench demo dev test test-all check bench docs words lock clean
 
+# Stoa is several processes, and each would compile the same modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON := .venv/bin/python
 ARGS ?=
 UV ?= uv

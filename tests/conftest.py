@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 import hypothesis
 import pytest
+import structlog
 
 from stoa.db import embedded
 from stoa.db.database import Database, open_database
@@ -26,6 +27,15 @@ from stoa.tenants.sealing import Sealer
 # The same examples on every machine and every day: what fails in one run fails in the next.
 hypothesis.settings.register_profile("stoa", derandomize=True, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("stoa")
+# As structlog does by itself, but a traceback without every local variable, which takes seconds to draw.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso"),
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 ConnectArgs = Callable[[str], dict[str, Any]]
 MakeTenant = Callable[..., Awaitable[TenantId]]

@@ -1,5 +1,6 @@
 """The set-up's look at the machine, `make help`, and the plugin that lets nothing be skipped."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -88,23 +89,13 @@ def test_skipping_fails(tmp_path: Path, workers: str) -> None:
     (tmp_path / "tests").mkdir()
     shutil.copy(ROOT / "tests" / "no_skips.py", tmp_path / "tests")
     (tmp_path / "tests" / "test_some.py").write_text(TESTS)
-    options = [
-        "-q",
-        "-p",
-        "tests.no_skips",
-        "-p",
-        "no:cacheprovider",
-        "-n",
-        workers,
-        "-c",
-        "/dev/null",
-        "--rootdir",
-        ".",
-    ]
+    plugins = ["-p", "tests.no_skips", "-p", "xdist", "-p", "no:cacheprovider"]
+    options = ["-q", *plugins, "-n", workers, "-c", "/dev/null", "--rootdir", "."]
 
     def run() -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "pytest", *options, "tests"]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
 
     ran = run()
     assert ran.returncode == 1

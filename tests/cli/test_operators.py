@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from typing import Any
 from uuid import uuid4
 
@@ -12,20 +11,14 @@ from stoa.access.signing_in import SignedIn, sign_in
 from stoa.cli.operators import Grade, _paired
 from stoa.db.database import Database
 from stoa.kernel.problems import BadInput
+from tests.commands import run_command
 from tests.conftest import MakeTenant
 
 
 async def stoa(env: dict[str, str], *words: str) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of `stoa operator WORDS`."""
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "stoa.cli", "operator", *words),
-        env={**env, "COLUMNS": "300"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await asyncio.wait_for(child.communicate(), 60)
-    assert child.returncode is not None
-    return child.returncode, out.decode(), err.decode()
+    ran = await asyncio.to_thread(run_command, ("operator", *words), {**env, "COLUMNS": "300"})
+    return ran.code, ran.out, ran.err
 
 
 async def told(env: dict[str, str], *words: str) -> Any:

@@ -17,6 +17,7 @@ import httpx2
 import pytest
 
 from stoa.cli.children import PARENT_VARIABLE
+from tests.commands import Ran, run_command
 
 COMMAND_SECONDS = 60
 START_SECONDS = 40
@@ -47,15 +48,6 @@ def processes_of(place: Path) -> list[int]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """How a command ended and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-
 @dataclass
 class Place:
     """A state folder of its own, and the commands that use it."""
@@ -83,13 +75,10 @@ class Place:
 
     def run(self, *words: str, code: int = 0, **env: str) -> Ran:
         """`stoa WORDS` to its end, which is with this exit code."""
-        done = subprocess.run(
-            [sys.executable, "-m", "stoa.cli", *words],
-            env=self.environ(**env), capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False,
-        )  # fmt: skip
-        assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
-        assert "Traceback" not in done.stderr, done.stderr
-        return Ran(done.returncode, done.stdout, done.stderr)
+        done = run_command(words, self.environ(**env), COMMAND_SECONDS)
+        assert done.code == code, (words, done)
+        assert "Traceback" not in done.err, done.err
+        return done
 
     def json(self, *words: str, code: int = 0) -> Any:
         """What `stoa WORDS --json` prints: one document, and nothing else."""

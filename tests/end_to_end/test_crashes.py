@@ -125,7 +125,8 @@ def assert_finished(place: Place, simulated: Simulated, slug: str, run: dict[str
     assert day["counts"]["create"] + day["figures"]["unchanged"] <= simulated.companies()[0]["size"]
 
 
-@pytest.mark.parametrize("moment", [pytest.param(being_planned, marks=pytest.mark.all), half_applied])
+@pytest.mark.all
+@pytest.mark.parametrize("moment", [being_planned, half_applied])
 async def test_a_killed_workers_run_is_finished_by_the_next(
     place: Place, simulated: Simulated, moment: Callable[[Run], bool]
 ) -> None:
@@ -163,12 +164,22 @@ async def test_a_worker_killed_again_and_again_at_any_moment(place: Place, simul
     assert dev.stop() == 0
 
 
-def test_kill_9_of_dev_leaves_no_process_and_the_next_start_no_folder(own_tmp: Place) -> None:
-    dev = begin_dev(own_tmp)
+def kill_dev(place: Place) -> None:
+    """kill -9 of a whole `stoa dev`; gives when what it started has gone too."""
+    dev = begin_dev(place)
     assert {"web", "worker", "postgres"} <= dev.children().keys()
     dev.process.kill()
     dev.process.wait(10)
-    assert eventually(lambda: not processes_of(own_tmp.folder), 30)
+    assert eventually(lambda: not processes_of(place.folder), 30)
+
+
+def test_kill_9_of_dev_leaves_no_process(own_tmp: Place) -> None:
+    kill_dev(own_tmp)
+
+
+@pytest.mark.all
+def test_after_kill_9_of_dev_the_next_start_leaves_no_folder(own_tmp: Place) -> None:
+    kill_dev(own_tmp)
     (own_tmp.folder / "ready.json").unlink()
     second = begin_dev(own_tmp)
     assert own_tmp.json("tenant", "list") == []
@@ -176,7 +187,14 @@ def test_kill_9_of_dev_leaves_no_process_and_the_next_start_no_folder(own_tmp: P
     assert eventually(lambda: nothing_left(own_tmp)), (processes_of(own_tmp.folder), temporary(own_tmp))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.all)])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.all),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.all),
+    ],
+)
 def test_a_signal_ends_dev_cleanly(own_tmp: Place, number: signal.Signals) -> None:
     dev = begin_dev(own_tmp)
     if number is signal.SIGINT:
@@ -239,9 +257,14 @@ def test_a_kept_database_outlives_its_server(place: Place) -> None:
     # No instance runs: the command starts the database for its own length.
     assert [t["slug"] for t in place.json("tenant", "list")] == ["acme"]
     assert not processes_of(place.folder)
+
+
+@pytest.mark.all
+def test_what_a_command_makes_without_a_server_is_there_at_the_next_start(place: Place) -> None:
+    assert begin_dev(place, ephemeral=False).stop() == 0
     place.run("tenant", "create", "globex", "--name", "Globex")
     second = begin_dev(place, ephemeral=False)
-    assert {t["slug"] for t in place.json("tenant", "list")} == {"acme", "globex"}
+    assert [t["slug"] for t in place.json("tenant", "list")] == ["globex"]
     assert second.stop() == 0
 
 
