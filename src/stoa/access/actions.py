@@ -68,6 +68,10 @@ async def revoke(tx: TenantTx, credential_id: CredentialId) -> None:
         *(tx.tenant_id, credential_id, tx.now),
     )
     if revoked:
+        # What /oauth/token gave for it goes with it.
+        await tx.execute(
+            "DELETE FROM access_token WHERE tenant_id = $1 AND secret_id = $2", tx.tenant_id, credential_id
+        )
         emit(tx, Event("credential.revoked", f"credential:{credential_id}", {}))
         # Nobody needs to be told any more that it expires.
         await enqueue(tx, EXPIRY_JOB, str(credential_id))

@@ -21,12 +21,6 @@ class ClientNameTaken(Conflict):
     code = "client_name_taken"
 
 
-class ClientChanged(Conflict):
-    """Somebody else has changed the client since it was read."""
-
-    code = "client_changed"
-
-
 class TooManyClients(Conflict):
     """The tenant has as many API clients as it may have."""
 

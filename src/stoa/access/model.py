@@ -42,6 +42,10 @@ class Credential:
         """Whether the credential has this scope."""
         return scope in self.scopes
 
+    def opens_at(self, moment: datetime) -> bool:
+        """Whether it is neither revoked nor expired at that moment; its client may be disabled all the same."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > moment)
+
 
 @dataclass(frozen=True, slots=True)
 class Issued:

@@ -7,7 +7,7 @@ from stoa.access.model import Credential
 from stoa.access.rules import is_access_token, token_hash
 from stoa.access.scopes import narrowed
 from stoa.db.transactions import PlatformTx, Row, TenantTx
-from stoa.kernel.ids import CredentialId, TenantId
+from stoa.kernel.ids import ClientId, CredentialId, TenantId
 
 USE_NOTED_EVERY: Final = timedelta(minutes=1)
 
@@ -100,11 +100,20 @@ async def note_use(tx: TenantTx, found: Credential) -> None:
     """
     if not is_unnoted(tx, found):
         return
-    since = tx.now - USE_NOTED_EVERY
-    if found.kind == "access_token":
-        await tx.execute(_NOTE_CLIENT, tx.tenant_id, found.client_id, tx.now, since)
+    if found.kind == "access_token" and found.client_id is not None:
+        await note_client_use(tx, found.client_id)
     else:
-        await tx.execute(_NOTE_USE, tx.tenant_id, found.credential_id, tx.now, since)
+        await note_credential_use(tx, found.credential_id)
+
+
+async def note_credential_use(tx: TenantTx, credential_id: CredentialId) -> None:
+    """Notes that a credential opens something now, unless that was noted within the minute."""
+    await tx.execute(_NOTE_USE, tx.tenant_id, credential_id, tx.now, tx.now - USE_NOTED_EVERY)
+
+
+async def note_client_use(tx: TenantTx, client_id: ClientId) -> None:
+    """Notes that a client is heard of now, unless that was noted within the minute."""
+    await tx.execute(_NOTE_CLIENT, tx.tenant_id, client_id, tx.now, tx.now - USE_NOTED_EVERY)
 
 
 async def credentials(tx: TenantTx) -> list[Credential]:

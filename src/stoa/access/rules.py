@@ -59,6 +59,11 @@ def token_text(scopes: Iterable[str], secret: str) -> str:
     return f"stoa_{kind}_{secret}"
 
 
+def access_token_text(secret: str) -> str:
+    """The access token of 43 URL-safe characters of secret."""
+    return _AT + secret
+
+
 def is_access_token(token: str) -> bool:
     """Whether the text is spelt like what /oauth/token gives."""
     return token.startswith(_AT)
