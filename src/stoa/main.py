@@ -14,6 +14,7 @@ from stoa.api.answers import problem_answer, trace_of
 from stoa.api.clients_address import as_sent
 from stoa.api.discovery import discovery_routes
 from stoa.api.health import health_routes
+from stoa.api.oauth import oauth_routes
 from stoa.api.operations import Operation
 from stoa.api.serving import Service, api_routes
 from stoa.api.trace import traced
@@ -89,6 +90,7 @@ def serve(parts: Platform, stopping: Event | None = None) -> ASGIApp:
     routes: list[BaseRoute] = [
         *health_routes(parts.database, version=VERSION, metrics_token=token.get_secret_value() if token else None),
         *scim_routes(parts.database, base_url=base_url),
+        *oauth_routes(parts.database, base_url),
         *discovery_routes(operations, base_url=base_url),
         *api_routes(service, operations),
         *web_routes(pages, version=VERSION),

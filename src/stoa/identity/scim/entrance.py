@@ -78,7 +78,7 @@ async def sender(
     credential = await credential_by_token(tx, token)
     if credential is None:
         return None
-    if not credential.permits(SCOPE) or credential.source_id is None:
+    if credential.kind != "token" or not credential.permits(SCOPE) or credential.source_id is None:
         raise ScimError(HTTPStatus.FORBIDDEN, f"This token is not for SCIM: it lacks the scope {SCOPE} or a source.")
     tx.origin = Origin(f"scim:{credential.credential_id}", "scim", request_id, address)
     if credential.last_used_at is None or credential.last_used_at <= tx.now - USE_NOTED_EVERY:
