@@ -1,0 +1,173 @@
+"""The token endpoint (RFC 6749, 3.2) and what it says of itself (RFC 8414). Errors are told in OAuth's own form."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from stoa.access.client_attempts import count_refusal, forget_refusals, wait_before
+from stoa.access.clients_queries import tenant_of_client
+from stoa.access.granting import (
+    ClientRefused,
+    Grant,
+    Proof,
+    Reason,
+    ScopeRefused,
+    grant_token,
+    prove,
+    tell_refused,
+    unknown_client,
+)
+from stoa.access.jwks import ALGORITHMS
+from stoa.access.scopes import SCOPES
+from stoa.api.oauth_reading import InvalidRequest, check_grant, named_client, read_proof, read_token_request
+from stoa.db.database import Database
+from stoa.db.errors import UNAVAILABLE
+from stoa.db.transactions import Origin
+from stoa.kernel.ids import TenantId
+from stoa.kernel.problems import BadInput, Problem
+
+TOKEN_PATH: Final = "/oauth/token"  # noqa: S105 - an address
+METADATA_PATH: Final = "/.well-known/oauth-authorization-server"
+_METHODS: Final = ("client_secret_basic", "client_secret_post", "private_key_jwt")
+# An answer with a token, or about one, is kept nowhere (RFC 6749, 5.1).
+_NOT_KEPT: Final = {"cache-control": "no-store", "pragma": "no-cache"}
+_SECOND: Final = timedelta(seconds=1)
+_log: Final[Any] = structlog.get_logger("stoa.oauth")
+
+
+class TooManyAttempts(Problem):
+    """The client, or its address, was refused too often and has to wait."""
+
+    code = "too_many_attempts"
+    status = 429
+
+    def __init__(self, wait: timedelta) -> None:
+        self.seconds = -(-wait // _SECOND)
+        super().__init__(f"Too many requests were refused. Try again in {self.seconds} s.")
+
+
+def oauth_routes(database: Database, base_url: str) -> list[Route]:
+    """The routes of the token endpoint.
+
+    base_url: scheme, host and port under which clients reach this server; it is the issuer.
+    """
+    issuer = base_url.rstrip("/")
+    endpoint = _Endpoint(database, issuer, frozenset({issuer, issuer + TOKEN_PATH}))
+
+    async def metadata(_: Request) -> Response:
+        return JSONResponse(_metadata(issuer), headers={"cache-control": "public, max-age=3600"})
+
+    return [
+        Route(TOKEN_PATH, endpoint.serve, methods=["POST"]),
+        Route(METADATA_PATH, metadata, methods=["GET"]),
+    ]
+
+
+def _metadata(issuer: str) -> dict[str, object]:
+    return {
+        "issuer": issuer,
+        "token_endpoint": issuer + TOKEN_PATH,
+        "grant_types_supported": ["client_credentials"],
+        "response_types_supported": [],
+        "scopes_supported": list(SCOPES),
+        "token_endpoint_auth_methods_supported": list(_METHODS),
+        "token_endpoint_auth_signing_alg_values_supported": [one for names in ALGORITHMS.values() for one in names],
+        "service_documentation": f"{issuer}/docs/api",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    database: Database
+    issuer: str
+    audiences: frozenset[str]
+
+    async def serve(self, request: Request) -> Response:
+        """Answers one token request."""
+        address = (request.client.host if request.client else "") or ""
+        try:
+            return _granted(await self._grant(request, address))
+        except (BadInput, ClientRefused, TooManyAttempts) as problem:
+            return _refused(problem)
+        except UNAVAILABLE as error:
+            _log.warning("oauth_database_unavailable", error=type(error).__name__)
+            return _error(503, "temporarily_unavailable", "The database is away. Try again.", {"retry-after": "10"})
+
+    async def _grant(self, request: Request, address: str) -> Grant:
+        fields = await read_token_request(request)
+        check_grant(fields)
+        authorization = request.headers.get("authorization")
+        named = named_client(fields, authorization)
+        async with self.database.platform() as tx:
+            wait = await wait_before(tx, named, address)
+        if wait:
+            raise TooManyAttempts(wait)
+        origin_trace: str | None = getattr(request.state, "trace_id", None)
+        try:
+            proof = read_proof(fields, authorization)
+            async with self.database.platform() as tx:
+                tenant_id = await tenant_of_client(tx, proof.client_id)
+            if tenant_id is None:
+                raise unknown_client()
+        except ClientRefused as refused:
+            await self._count(named, address, refused.reason)
+            raise
+        origin = Origin(f"client:{proof.client_id}", "api", origin_trace, address or None)
+        try:
+            grant = await self._granted_to(tenant_id, origin, proof, fields.get("scope"))
+        except ClientRefused as refused:
+            async with self.database.tenant(tenant_id, origin) as tx:
+                tell_refused(tx, proof.client_id, refused.reason)
+            await self._count(named, address, refused.reason)
+            raise
+        async with self.database.platform() as tx:
+            await forget_refusals(tx, named, address)
+        return grant
+
+    async def _granted_to(self, tenant_id: TenantId, origin: Origin, proof: Proof, asked: str | None) -> Grant:
+        async with self.database.tenant(tenant_id, origin) as tx:
+            proven = await prove(
+                tx, proof, audiences=self.audiences, clock_now=self.database.clock(), address=origin.address
+            )
+            return await grant_token(tx, proven, asked)
+
+    async def _count(self, named: str, address: str, reason: Reason) -> None:
+        async with self.database.platform() as tx:
+            await count_refusal(tx, named, address)
+        _log.info("oauth_client_refused", reason=reason)
+
+
+def _granted(grant: Grant) -> Response:
+    body = {
+        "access_token": grant.token,
+        "token_type": "Bearer",
+        "expires_in": grant.expires_in,
+        "scope": " ".join(grant.scopes),
+    }
+    return JSONResponse(body, headers=_NOT_KEPT)
+
+
+def _refused(problem: Problem) -> Response:
+    """In the form of RFC 6749, 5.2, with its names of what can go wrong."""
+    match problem:
+        case TooManyAttempts():
+            return _error(429, "temporarily_unavailable", str(problem), {"retry-after": str(problem.seconds)})
+        case ClientRefused():
+            return _error(401, "invalid_client", str(problem), {"www-authenticate": 'Basic realm="stoa"'})
+        case ScopeRefused():
+            return _error(400, "invalid_scope", str(problem), {})
+        case InvalidRequest():
+            return _error(problem.status, "invalid_request", str(problem), {})
+        case _:
+            return _error(problem.status, problem.code, str(problem), {})
+
+
+def _error(status: int, error: str, description: str, headers: dict[str, str]) -> Response:
+    # RFC 6749, 5.2 takes printable ASCII without quotes and backslashes.
+    said = "".join(one if " " <= one <= "~" and one not in '"\\' else "'" for one in description)
+    return JSONResponse({"error": error, "error_description": said}, status, {**_NOT_KEPT, **headers})
