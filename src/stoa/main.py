@@ -10,6 +10,8 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stoa.access.budgets import Budgets
+from stoa.api import alerts as alert_routes
+from stoa.api import tenants as tenant_routes
 from stoa.api.answers import problem_answer, trace_of
 from stoa.api.clients_address import as_sent
 from stoa.api.discovery import discovery_routes
@@ -18,6 +20,7 @@ from stoa.api.oauth import oauth_routes
 from stoa.api.operations import Operation
 from stoa.api.serving import Service, api_routes
 from stoa.api.trace import traced
+from stoa.changes import routes as run_routes
 from stoa.changes.pages import run_pages
 from stoa.composition import VERSION, Platform, Store, platform
 from stoa.console.pages import console_pages
@@ -28,6 +31,7 @@ from stoa.people import routes as people_routes
 from stoa.people.pages import people_pages
 from stoa.people.queries import person_names
 from stoa.settings import Settings, read_settings
+from stoa.sync import routes as connection_routes
 from stoa.sync.pages import connection_pages, quarantine_pages
 from stoa.web.access import access_pages
 from stoa.web.alerts import alert_pages
@@ -106,9 +110,15 @@ def base_url_of(settings: Settings) -> str:
     return (settings.base_url or f"http://{settings.host}:{settings.port}").rstrip("/")
 
 
-def api_operations(_: Platform) -> tuple[Operation, ...]:
+def api_operations(parts: Platform) -> tuple[Operation, ...]:
     """The operations of the public API, of every room."""
-    return (*people_routes.operations(),)
+    return (
+        *tenant_routes.operations(),
+        *alert_routes.operations(),
+        *run_routes.operations(),
+        *connection_routes.operations(parts.source_worker.planner.target),
+        *people_routes.operations(),
+    )
 
 
 def console_routes(shell: Shell, parts: Platform) -> list[Route]:

@@ -19,8 +19,8 @@ MOST: Final = 200
 _LONGEST_FIELDS: Final = 1_000
 
 
-class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The query parameters of every list."""
+class RowsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The query parameters of a list whose items never change."""
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST, description="The most items of a page.")] = 50
     cursor: Annotated[
@@ -36,6 +36,11 @@ class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     fields: Annotated[
         str | None, msgspec.Meta(description="Names of the members that are wanted, with commas; `id` always comes.")
     ] = None
+
+
+class ListQuery(RowsQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The query parameters of every list whose items change."""
+
     updated_since: Annotated[
         Annotated[datetime, msgspec.Meta(tz=True)] | None,
         msgspec.Meta(description="Only what was changed at or after this time; what is gone comes as a tombstone."),
@@ -91,38 +96,33 @@ def read_list(
     Raises:
         BadQuery: an order that there is not. BadCursor. FilterError: with the position in the filter.
     """
-    query: ListQuery = call.query
-    asked = query.sort or (since if query.updated_since is not None and since in sorts else default)
+    query: RowsQuery = call.query
+    changed_since = query.updated_since if isinstance(query, ListQuery) else None
+    asked = query.sort or (since if changed_since is not None and since in sorts else default)
     name, descending = asked.removeprefix("-"), asked.startswith("-")
     if name not in sorts:
         raise BadQuery(f"This list has no order {asked[:60]!r}.", hint=f"Orders: {', '.join(sorts)}.", parameter="sort")
-    where = _where(catalogue, query, since)
-    told = (call.operation.id, str(call.tx.tenant_id), asked, query.filter or "", str(query.updated_since or ""))
+    where = _where(catalogue, query.filter, since, changed_since)
+    told = (call.operation.id, str(call.tx.tenant_id), asked, query.filter or "", str(changed_since or ""))
     scope = "\0".join(("api", *told))
     after = None if query.cursor is None else decode_cursor(query.cursor, scope)
     fields = None if query.fields is None else _fields(query.fields, item_type(call))
-    return ListAsk(where, name, descending, after, query.limit, fields, query.updated_since, scope)
+    return ListAsk(where, name, descending, after, query.limit, fields, changed_since, scope)
 
 
-def _where(catalogue: Catalogue, query: ListQuery, since: str) -> Typed | None:
-    if query.filter is not None:
+def _where(catalogue: Catalogue, text: str | None, since: str, moment: datetime | None) -> Typed | None:
+    typed = None
+    if text is not None:
         # By itself first, so that a complaint's position is one in what the client wrote.
         try:
-            typed = check(parse(query.filter), catalogue)
+            typed = check(parse(text), catalogue)
         except FilterError as error:
-            raise _refused_filter(error) from error
-        if query.updated_since is None:
-            return typed
-    if query.updated_since is None:
-        return None
-    moment = query.updated_since.astimezone(UTC).isoformat()
-    both = f'{since} ge "{moment}"' + (f" and ({query.filter})" if query.filter else "")
-    return check(parse(both), catalogue)
-
-
-def _refused_filter(error: FilterError) -> FilterError:
-    error.extra.setdefault("parameter", "filter")
-    return error
+            error.extra.setdefault("parameter", "filter")
+            raise
+    if moment is None:
+        return typed
+    changed = f'{since} ge "{moment.astimezone(UTC).isoformat()}"'
+    return check(parse(changed if text is None else f"{changed} and ({text})"), catalogue)
 
 
 def item_type(call: Call[Any, Any]) -> type[msgspec.Struct]:

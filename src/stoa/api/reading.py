@@ -53,9 +53,12 @@ def read_query(operation: Operation, text: bytes) -> Any:
         return msgspec.convert(given, operation.query, strict=False)
     except msgspec.ValidationError as error:
         detail, name = _told(error)
+        if "unknown field" not in detail:
+            raise BadQuery(f"{detail}.", parameter=name[:60]) from None
         known = ", ".join(operation.query.__struct_encode_fields__) or "none"
-        hint = f"Parameters of this operation: {known}." if "unknown field" in detail else None
-        raise BadQuery(f"{detail}.", hint=hint, parameter=name[:60]) from None
+        raise BadQuery(
+            f"This operation has no parameter {name[:60]!r}.", hint=f"Its parameters: {known}.", parameter=name[:60]
+        ) from None
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:

@@ -43,6 +43,8 @@ CHANGES: Final = Catalogue(
         Attribute("subject", case_exact=True),
         Attribute("person_id", AttrType.UUID, cost=Cost.INDEXED),
         Attribute("source_id", AttrType.UUID),
+        # When it was planned, or, in a journal of single changes, made.
+        Attribute("at", AttrType.DATETIME),
         # The names of the fields that the change touches.
         Attribute("field", case_exact=True, multi_valued=True, operators=_WORDS),
         # Fields that a change leaves alone, because somebody else has asserted them since.
@@ -60,6 +62,7 @@ CHANGES_BINDING: Final[Binding] = {
     "subject": Column("c.subject"),
     "person_id": Column("c.person_id"),
     "source_id": Column("c.source_id"),
+    "at": Column("c.at"),
     "left_alone": Exists(_CLASHES, {"value": Column("(f.item ->> 'field')")}),
     "field": Exists("jsonb_object_keys(coalesce(c.after, c.before)) AS f(name)", {"value": Column("f.name")}),
 }
