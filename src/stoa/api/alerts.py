@@ -10,6 +10,7 @@ from stoa.alerts import handling, queries
 from stoa.alerts.catalogue import BINDING, CATALOGUE
 from stoa.alerts.model import Alert, AlertId, AlertState, Severity
 from stoa.alerts.queries import COLUMNS, alert_of
+from stoa.alerts.rules import LONGEST_REASON, SHORTEST_REASON
 from stoa.api.lists import ListQuery, Page, page, read_list
 from stoa.api.operations import Answer, Call, Operation
 from stoa.api.tables import MOMENT, Table, rows_of, with_change_column, with_change_time
@@ -46,13 +47,13 @@ class AlertShown(msgspec.Struct, frozen=True):
 class Resolution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why an alert is resolved by hand."""
 
-    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    reason: Annotated[str, msgspec.Meta(min_length=SHORTEST_REASON, max_length=LONGEST_REASON)]
 
 
 class Muting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Until when an alert is to be left alone, and why."""
 
-    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    reason: Annotated[str, msgspec.Meta(min_length=SHORTEST_REASON, max_length=LONGEST_REASON)]
     until: Annotated[datetime, _MOMENT]
 
 

@@ -24,17 +24,20 @@ class RowsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST, description="The most items of a page.")] = 50
     cursor: Annotated[
-        str | None, msgspec.Meta(description="`next_cursor` of the page before; without it the first page.")
+        Annotated[str, msgspec.Meta(min_length=1)] | None,
+        msgspec.Meta(description="`next_cursor` of the page before; without it the first page."),
     ] = None
     filter: Annotated[
-        str | None,
+        Annotated[str, msgspec.Meta(min_length=1)] | None,
         msgspec.Meta(description='A filter in the grammar of RFC 7644, 3.4.2.2, such as `name sw "A"`.'),
     ] = None
     sort: Annotated[
-        str | None, msgspec.Meta(description="The order; with a minus sign before it, from the other end.")
+        Annotated[str, msgspec.Meta(min_length=1)] | None,
+        msgspec.Meta(description="The order; with a minus sign before it, from the other end."),
     ] = None
     fields: Annotated[
-        str | None, msgspec.Meta(description="Names of the members that are wanted, with commas; `id` always comes.")
+        Annotated[str, msgspec.Meta(min_length=1)] | None,
+        msgspec.Meta(description="Names of the members that are wanted, with commas; `id` always comes."),
     ] = None
 
 

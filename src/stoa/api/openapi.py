@@ -178,6 +178,8 @@ def _operation(operation: Operation, schemas: _Schemas) -> Json:
         described = f"{described}\n\nScope: `{operation.scope}`."
     if operation.cost > 1:
         described = f"{described} Costs {operation.cost} requests of the budget."
+    if operation.bytes_per_unit:
+        described = f"{described} Each {operation.bytes_per_unit:,} bytes of the body cost one more."
     found: Json = {
         "operationId": operation.id,
         "tags": [operation.tag],

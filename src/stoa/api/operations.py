@@ -111,12 +111,15 @@ class Answer:
     Attributes:
         content: encoded as JSON by msgspec; of the type that the operation declares for the status.
         etag: without quotes.
+        problem: answered in place of all else, once what the handler has written is committed: a refusal that is noted
+            for somebody. It is not kept under an Idempotency-Key.
     """
 
     status: int = 200
     content: object = None
     headers: tuple[tuple[str, str], ...] = ()
     etag: str | None = None
+    problem: Problem | None = None
 
 
 Handler: TypeAlias = "Callable[[Call[Any, Any]], Awaitable[Answer]]"
@@ -167,7 +170,9 @@ class Operation:
         problems: what the handler may raise besides what every operation may.
         idempotency: whether an Idempotency-Key header is needed, of use, or of none.
         match: the same of If-Match.
+        decoded_as: what a body is decoded as, where its handler decodes parts of it one by one; `body` describes it.
         cost: units of the budget that a call takes.
+        bytes_per_unit: a further unit for each so many bytes of the body; 0 for none.
         outside: in place of `handler`, for what waits or streams.
         media_type: of an answer with a body.
     """
@@ -183,12 +188,14 @@ class Operation:
     outside: OutsideHandler | None = None
     query: type[msgspec.Struct] = NoQuery
     body: Any = None
+    decoded_as: Any = None
     path_params: Mapping[str, Param] = field(default_factory=dict[str, Param])
     answers: Mapping[int, Any] = field(default_factory=dict[int, Any])
     problems: tuple[type[Problem], ...] = ()
     idempotency: Need = "none"
     match: Need = "none"
     cost: int = 1
+    bytes_per_unit: int = 0
     deprecated: Deprecation | None = None
     max_bytes: int = MEBIBYTE
     body_example: Mapping[str, object] | None = None

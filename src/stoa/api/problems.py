@@ -55,6 +55,11 @@ def _below(problem: type[Problem]) -> Iterator[type[Problem]]:
 
 def problem_document(problem: Problem, *, base_url: str, trace_id: str | None) -> bytes:
     """The JSON of a problem."""
+    return _encode(problem_members(problem, base_url=base_url, trace_id=trace_id))
+
+
+def problem_members(problem: Problem, *, base_url: str, trace_id: str | None = None) -> dict[str, object]:
+    """The members of a problem document, for one that stands inside of another answer."""
     said: dict[str, object] = {
         "type": f"{base_url}{PAGES}/{problem.code}",
         "title": kind_of(type(problem)).title,
@@ -65,7 +70,7 @@ def problem_document(problem: Problem, *, base_url: str, trace_id: str | None) -
         "trace_id": trace_id,
         **{name: value for name, value in problem.extra.items() if name not in _OWN},
     }
-    return _encode({name: value for name, value in said.items() if value is not None})
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def phrase(status: int) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, assert_never, cast
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -112,18 +112,11 @@ class Bodies:
         if media_type not in _JSON_TYPES:
             raise UnsupportedMediaType("The body must be JSON.", hint="Send Content-Type: application/json.")
         try:
-            found = self._decoder(operation.body).decode(body)
-        except msgspec.ValidationError as error:
-            detail, name = _told(error)
-            raise BadBody(f"{detail}.", field=name) from None
-        except UnicodeDecodeError:
-            raise BadBody("The body is not UTF-8.") from None
-        except msgspec.DecodeError as error:
-            raise BadBody(f"The body is not JSON: {error}.") from None
-        except RecursionError:
-            raise BadBody("The body nests too deeply.") from None
-        if b"\\u0000" in body and _has_nul(msgspec.json.decode(body)):
-            raise BadBody("A text contains a NUL character, which cannot be stored.")
+            found = self._decoder(operation.decoded_as or operation.body).decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise refused_body(error) from None
+        if operation.decoded_as is None:
+            refuse_nul(body)
         return found
 
     def _decoder(self, wanted: Any) -> "msgspec.json.Decoder[Any]":
@@ -133,18 +126,47 @@ class Bodies:
         return decoder
 
 
-def _has_nul(value: Any) -> bool:
+def refuse_nul(body: bytes) -> None:
+    """Raises BadBody for JSON with a NUL character in a text or name, which cannot be stored."""
+    if b"\\u0000" in body:
+        path = _path_of_nul(msgspec.json.decode(body), "")
+        if path is not None:
+            raise BadBody("A text contains a NUL character, which cannot be stored.", field=path)
+
+
+def _path_of_nul(value: Any, path: str) -> str | None:
+    """Where the first NUL character is, as msgspec writes paths; None where there is none."""
+    within: list[tuple[Any, str]] = []
     match value:
         case str():
-            return _NUL in value
+            return path if _NUL in value else None
         case dict():
             members = cast("dict[str, Any]", value)
-            return any(_NUL in name or _has_nul(one) for name, one in members.items())
+            within = [(one, f"{path}.{name}".lstrip(".")) for name, one in members.items()]
+            if any(_NUL in name for name in members):
+                return path
         case list():
             items = cast("list[Any]", value)
-            return any(map(_has_nul, items))
+            within = [(one, f"{path}[{i}]") for i, one in enumerate(items)]
         case _:
-            return False
+            pass
+    return next((found for one, at in within if (found := _path_of_nul(one, at)) is not None), None)
+
+
+def refused_body(error: msgspec.DecodeError | UnicodeDecodeError | RecursionError) -> BadBody:
+    """What is wrong with a body, or a part of one, that could not be decoded."""
+    match error:
+        case msgspec.ValidationError():
+            detail, name = _told(error)
+            return BadBody(f"{detail}.", field=name)
+        case msgspec.DecodeError():
+            return BadBody(f"The body is not JSON: {error}.")
+        case UnicodeDecodeError():
+            return BadBody("The body is not UTF-8.")
+        case RecursionError():
+            return BadBody("The body nests too deeply.")
+        case _:
+            assert_never(error)
 
 
 def _told(error: msgspec.ValidationError) -> tuple[str, str]:

@@ -171,13 +171,14 @@ class _Endpoint:
 
     async def _spend(self, request: _Request, known: Known, operation: Operation) -> None:
         budgets, holder = self.service.budgets, holder_of(known.credential)
-        spent = budgets.spend_now(known.tenant_id, holder, operation.cost)
+        cost = _cost(operation, request.headers)
+        spent = budgets.spend_now(known.tenant_id, holder, cost)
         if spent is None:
-            spent = await budgets.spend(known.tenant_id, holder, operation.cost)
+            spent = await budgets.spend(known.tenant_id, holder, cost)
         request.told.extend(_budget_headers(spent))
         if not spent.allowed:
             seconds = max(1, spent.retry_after or 1)
-            whose = next((one for one in spent.standings if one.remaining < operation.cost), spent.standings[0])
+            whose = next((one for one in spent.standings if one.remaining < cost), spent.standings[0])
             raise RateLimited(
                 f"The {whose.name}'s budget of {whose.quota} requests in {whose.window} seconds is used up.",
                 hint=f"Repeat the request in {seconds} seconds. The RateLimit headers tell what is left.",
@@ -265,13 +266,24 @@ class _Work:
             assert operation.handler is not None
             answer = await operation.handler(Call(tx, asked, self.query, self.content, operation))
             sent = _encoded(answer, operation, request.headers)
-            if key is not None:
+            if key is not None and answer.problem is None:
                 await idempotency.store(tx, key, idempotency.Stored(sent.status, sent.headers, sent.body))
+        if answer.problem is not None:
+            raise answer.problem
         return sent
 
     def _address(self) -> str:
         scope = self.request.scope
         return f"{scope['path']}?{scope.get('query_string', b'').decode('latin-1')}"
+
+
+def _cost(operation: Operation, headers: Mapping[str, str]) -> int:
+    """Units of the budget: of a body whose length is not announced, those of the longest that there may be."""
+    if operation.bytes_per_unit == 0:
+        return operation.cost
+    announced = headers.get("content-length", "")
+    length = int(announced) if announced.isdigit() and len(announced) <= 12 else operation.max_bytes
+    return operation.cost + min(length, operation.max_bytes) // operation.bytes_per_unit
 
 
 def check_match(call: Call[Any, Any], etag: str) -> None:

@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - identifiers are code (`enter` checks that they are); every value is a bound parameter
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from uuid import UUID
 from stoa.changes.model import Action, Change, NewRun, NoSuchRun, Run, RunKind, RunState, WrongState
 from stoa.changes.rules import sources_of
 from stoa.changes.standing import note_transition
+from stoa.changes.telling import tell_run
 from stoa.db.transactions import Row, TenantTx
 from stoa.kernel.ids import ConnectionId, RunId, SourceId, new_id
 
@@ -22,10 +24,12 @@ STATE = """CASE WHEN c.state <> 'planned' THEN c.state WHEN c.ord <= r.applied_t
  WHEN r.state IN ('rejected', 'held') THEN r.state ELSE 'planned' END"""
 
 
+_RUN_FIELDS = tuple(field.name for field in fields(Run))
+
+
 def run_of(row: Row) -> Run:
-    """A run from a row that has RUN_COLUMNS."""
-    values: dict[str, Any] = dict(row.items())
-    values.pop("source_name", None)
+    """A run from a row that has RUN_COLUMNS, and may have more."""
+    values: dict[str, Any] = {name: row[name] for name in _RUN_FIELDS}
     values["kind"], values["state"] = RunKind(row["kind"]), RunState(row["state"])
     return Run(**values)
 
@@ -47,7 +51,9 @@ async def insert_run(tx: TenantTx, new: NewRun) -> Run:
         *(tx.origin.actor, tx.now),
     )
     assert row is not None
-    return run_of(row)
+    made = run_of(row)
+    tell_run(tx, None, made)
+    return made
 
 
 async def run_by_id(tx: TenantTx, run_id: UUID, *, lock: bool = False) -> Run:
@@ -108,6 +114,7 @@ async def enter(tx: TenantTx, run: Run, state: RunState, **columns: object) -> R
         )
     after = run_of(row)
     await note_transition(tx, run, after)
+    tell_run(tx, run, after)
     return after
 
 
