@@ -81,6 +81,8 @@ CREATE TABLE webhook_delivery (
   created_at timestamptz NOT NULL,
   next_at timestamptz,
   ended_at timestamptz,
+  -- Whether it failed and another delivery was asked for in its stead.
+  resent boolean NOT NULL DEFAULT false,
   PRIMARY KEY (tenant_id, delivery_id),
   FOREIGN KEY (tenant_id, endpoint_id) REFERENCES webhook_endpoint (tenant_id, endpoint_id),
   CHECK ((state = 'waiting') = (next_at IS NOT NULL) AND (state = 'waiting') = (ended_at IS NULL)),
@@ -88,7 +90,7 @@ CREATE TABLE webhook_delivery (
 );
 CREATE INDEX webhook_delivery_of ON webhook_delivery (tenant_id, endpoint_id, delivery_id);
 CREATE INDEX webhook_delivery_waiting ON webhook_delivery (tenant_id, endpoint_id, next_at) WHERE state = 'waiting';
-CREATE INDEX webhook_delivery_failed ON webhook_delivery (tenant_id, endpoint_id, delivery_id) WHERE state = 'failed';
+CREATE INDEX webhook_delivery_failed ON webhook_delivery (tenant_id, endpoint_id, delivery_id) WHERE state = 'failed' AND NOT resent;
 SELECT secure_tenant_table('webhook_delivery');
 
 CREATE TABLE webhook_attempt (
