@@ -74,7 +74,7 @@ def test_the_policy_allows_nothing_inline() -> None:
 async def test_a_browser_gets_a_page_for_an_address_that_is_not_there(client: httpx2.AsyncClient) -> None:
     answer = await client.get("/<script>alert(1)</script>", headers=BROWSER)
     assert answer.status_code == 404
-    assert "Not Found" in answer.text
+    assert "Not found" in answer.text
     assert "<script>" not in answer.text
 
 

@@ -72,13 +72,13 @@ class _Gate:
                 refuse_other_sites(request)
             return await self._answer(request)
         except Problem as problem:
-            return problem_page(self.shell.pages, problem, reference=getattr(request.state, "trace_id", None))
+            return problem_page(self.shell.pages, request, problem, reference=getattr(request.state, "trace_id", None))
         except TookTooLong:
             slow = TooSlow(
                 "This list takes longer than ten seconds to find.",
                 hint="Ask for less: add a condition on a name, an id or a time, or search instead of filtering.",
             )
-            return problem_page(self.shell.pages, slow, reference=None)
+            return problem_page(self.shell.pages, request, slow, reference=None)
 
     async def _answer(self, request: Request) -> Response:
         if self.is_open:

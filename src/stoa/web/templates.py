@@ -19,7 +19,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from stoa.web.assets import Assets
-from stoa.web.words import SOURCE, languages, locale_of
+from stoa.web.words import PSEUDO, SOURCE, languages, locale_of, telling
 
 _ROOMS: Final = Path(__file__).parents[1]
 _CALLED_AS_THEY_ARE: Final = frozenset({Macro, FunctionType, MethodType, BuiltinMethodType})
@@ -110,7 +110,16 @@ def _environment(assets: Assets, loader: FileSystemLoader, language: str, words:
     names: dict[str, Any] = {"asset": assets.url, **_texts(words)}
     environment.globals.update(names)
     environment.filters["count"] = count
+    environment.filters["told"] = _telling(language)
     return environment
+
+
+def _telling(language: str) -> Callable[[object], object]:
+    """What templates put sentences through that were made below the pages. A text that a page has translated, or put
+    together as HTML, stays as it is.
+    """
+    tell = telling(language, pseudo=language == PSEUDO)
+    return lambda text: tell(text) if type(text) is str else text
 
 
 def _texts(words: NullTranslations) -> dict[str, Callable[..., str]]:

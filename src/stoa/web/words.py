@@ -7,7 +7,7 @@ brackets every text that went through gettext, so that one that did not stands o
 
 import gettext
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import Final
 from babel import Locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+
+from stoa.web.prose import all_sentences, teller
 
 SOURCE: Final = "en"
 PSEUDO: Final = "en-XA"
@@ -50,6 +52,29 @@ def languages(*, pseudo: bool = False) -> Mapping[str, gettext.NullTranslations]
     if pseudo:
         found[PSEUDO] = _Bracketed()
     return MappingProxyType(found)
+
+
+@cache
+def telling(language: str, *, pseudo: bool = False) -> Callable[[str], str]:
+    """What puts sentences that were made below the pages into a language (`prose`)."""
+    if language == SOURCE:
+        return lambda text: text
+    ids = all_sentences if language == PSEUDO else lambda: frozenset(_translated(language))
+    return teller(languages(pseudo=pseudo)[language], ids)
+
+
+def _translated(language: str) -> Iterator[str]:
+    """The ids that a language has words for."""
+    name = language.replace("-", "_")
+    with (LOCALES / name / "LC_MESSAGES" / "stoa.po").open("rb") as file:
+        for message in read_po(file, locale=name):
+            if isinstance(message.id, str) and message.id and message.string and not message.fuzzy:
+                yield message.id
+
+
+def N_(message: str) -> str:  # noqa: N802 - the name by which Babel finds texts that are translated later
+    """Marks a text that is translated where it is used."""
+    return message
 
 
 def chosen_language(accept: str, offered: Mapping[str, object]) -> str:
