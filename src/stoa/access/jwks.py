@@ -135,8 +135,9 @@ def _checked_key(members: Mapping[str, Any]) -> dict[str, str]:
     public = {name: _member(members, name) for name in _PUBLIC[kty]} | {"kty": kty}
     if kty in _CURVES and public["crv"] != _CURVES[kty]:
         raise BadKeys(f"its curve (crv) must be {_CURVES[kty]}.")
+    if kty == "RSA":
+        _refuse_weak_rsa(public)
     found = _imported(public)
-    _refuse_weak(found)
     kid = members.get("kid")
     if kid is not None and (not isinstance(kid, str) or not 1 <= len(kid) <= _LONGEST_ID or not kid.isprintable()):
         raise BadKeys(f"its id (kid) must be 1 to {_LONGEST_ID} printable characters.")
@@ -158,14 +159,15 @@ def _imported(public: Mapping[str, str]) -> PublicKey:
         raise BadKeys("it is damaged: its numbers make no key.") from None
 
 
-def _refuse_weak(found: PublicKey) -> None:
-    if not isinstance(found, RSAKey):
-        return
-    numbers = found.public_key.public_numbers()
+def _refuse_weak_rsa(public: Mapping[str, str]) -> None:
+    try:
+        modulus, exponent = (int.from_bytes(_unpacked(public[name])) for name in ("n", "e"))
+    except _UNREADABLE:
+        raise BadKeys("it is damaged: its numbers cannot be read.") from None
     least, most = _RSA_BITS
-    if not least <= found.public_key.key_size <= most:
+    if not least <= modulus.bit_length() <= most:
         raise BadKeys(f"an RSA key must have {least} to {most} bits.")
-    if not 3 <= numbers.e < 2**32 or numbers.e % 2 == 0 or numbers.n % 2 == 0:
+    if not 3 <= exponent < 2**32 or exponent % 2 == 0 or modulus % 2 == 0:
         raise BadKeys("its exponent (e) or modulus (n) is not that of an RSA key.", hint="Use 65537 (AQAB).")
 
 
@@ -239,9 +241,13 @@ def _verified(assertion: str, keys: Sequence[Jwk]) -> tuple[dict[str, Any], str]
 
 def _header(assertion: str) -> Mapping[str, Any]:
     try:
-        return _decode(_unpacked(assertion.partition(".")[0]))
+        header = _decode(_unpacked(assertion.partition(".")[0]))
     except _UNREADABLE:
         raise BadAssertion("The assertion is not a signed JWT.") from None
+    if "crit" in header:
+        # RFC 7515, 4.1.11: what must be understood and is not, refuses the whole.
+        raise BadAssertion("The assertion's header asks for extensions (crit) that there are not here.")
+    return header
 
 
 def _unpacked(part: str) -> bytes:
