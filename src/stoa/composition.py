@@ -15,6 +15,12 @@ from stoa.access.queries import credential
 from stoa.alerts.actions import OWN_JOBS, raise_alert
 from stoa.alerts.expiry import Expiring, expiry_job
 from stoa.alerts.jobs import alert_jobs, watch_dead_job
+from stoa.analytics.webhooks.dispatcher import SLOTS, SLOTS_EACH
+from stoa.analytics.webhooks.jobs import webhook_jobs
+from stoa.analytics.webhooks.line import Desk
+from stoa.analytics.webhooks.sending import Way
+from stoa.analytics.webhooks.slots import Slots
+from stoa.changes.rendering import render_changes
 from stoa.db.database import Database, open_database
 from stoa.db.keyring import KeyRing
 from stoa.db.roles import dsn_for
@@ -75,7 +81,14 @@ class Platform:
             EXPIRY_JOB: expiry_job(expiring_credential),
             RECOUNT_JOB: recount_all,
             KEYS_JOB: fill_keys,
+            **webhook_jobs(),
         }
+
+    def webhook_desk(self) -> Desk:
+        """What the dispatcher of webhooks works with."""
+        way = Way(self.client, self.settings.outbound_allow)
+        slots, base_url = Slots(SLOTS, SLOTS_EACH), base_url_of(self.settings)
+        return Desk(self.database, self.sealer, way, slots, base_url, render_changes)
 
 
 @asynccontextmanager
@@ -126,6 +139,11 @@ async def expiring_credential(tx: TenantTx, key: str) -> Expiring | None:
         expires_at=found.expires_at,
         ended=found.revoked_at is not None,
     )
+
+
+def base_url_of(settings: Settings) -> str:
+    """Scheme, host and port under which clients reach this server, without a slash at its end."""
+    return (settings.base_url or f"http://{settings.host}:{settings.port}").rstrip("/")
 
 
 def _console_url(settings: Settings) -> str | None:

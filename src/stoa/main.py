@@ -22,7 +22,7 @@ from stoa.api.serving import Service, api_routes
 from stoa.api.trace import traced
 from stoa.changes import routes as run_routes
 from stoa.changes.pages import run_pages
-from stoa.composition import VERSION, Platform, Store, platform
+from stoa.composition import VERSION, Platform, Store, base_url_of, platform
 from stoa.console.pages import console_pages
 from stoa.identity.scim.pages import scim_pages
 from stoa.identity.scim.routes import scim_routes
@@ -103,11 +103,6 @@ def serve(parts: Platform, stopping: Event | None = None) -> ASGIApp:
     app = Starlette(routes=routes, exception_handlers=error_handlers(pages, problem_answer, trace_of=trace_of))
     served = traced(security_headers(compressed(app)))
     return as_sent(served, base_url=settings.base_url, trusted=settings.trusted_proxies)
-
-
-def base_url_of(settings: Settings) -> str:
-    """Scheme, host and port under which clients reach this server, without a slash at its end."""
-    return (settings.base_url or f"http://{settings.host}:{settings.port}").rstrip("/")
 
 
 def api_operations(parts: Platform) -> tuple[Operation, ...]:

@@ -1,4 +1,4 @@
-"""The worker process: background jobs, schedules, and the numbering of events."""
+"""The worker process: background jobs, schedules, the numbering of events, and webhooks."""
 
 import asyncio
 import signal
@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import structlog
 
+from stoa.analytics.webhooks.dispatcher import Dispatcher
 from stoa.composition import VERSION, Store, platform, tell_of_dead_job
 from stoa.events.sequencer import Sequencer
 from stoa.jobs.worker import Worker
@@ -35,4 +36,5 @@ async def run_worker(settings: Settings, store: Store, stop: asyncio.Event | Non
         async with asyncio.TaskGroup() as group:
             group.create_task(worker.run(stopping))
             group.create_task(Sequencer(parts.database).run(stopping))
+            group.create_task(Dispatcher(parts.webhook_desk()).run(stopping))
     _log.info("stopped")

@@ -60,9 +60,16 @@ class Ground:
     sealer: Sealer
     client: HttpClient
     stack: AsyncExitStack
+    make_tenant: MakeTenant
     allow: set[str] = field(default_factory=set[str])
+    others: list[TenantId] = field(default_factory=list[TenantId])
     slots: tuple[int, int] = (SLOTS, SLOTS_EACH)
     timeouts: Timeouts = field(default_factory=lambda: Timeouts(connect=2, read=2, total=2))
+
+    async def other_tenant(self) -> TenantId:
+        made = await self.make_tenant()
+        self.others.append(made)
+        return made
 
     async def receiver(self, *answers: bytes, answer: Answer | None = None) -> Served:
         """A receiver that gives these answers in turn, the last one again and again; 204 without any."""
@@ -143,13 +150,14 @@ async def ground(connect_args: ConnectArgs, make_tenant: MakeTenant, sealer: Sea
     tenant_id = await make_tenant(owner_email="owner@acme.example")
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(HttpClient())
-        made = Ground(database, tenant_id, clock, sealer, client, stack)
+        made = Ground(database, tenant_id, clock, sealer, client, stack, make_tenant)
         # What was told of making the tenant comes first in its log.
         await made.number()
         yield made
         # Nothing of this test is found by the dispatcher of the next one.
-        async with database.tenant(tenant_id) as tx:
-            await tx.execute("UPDATE webhook_endpoint SET deleted_at = $2 WHERE tenant_id = $1", tenant_id, tx.now)
+        for one in (tenant_id, *made.others):
+            async with database.tenant(one) as tx:
+                await tx.execute("UPDATE webhook_endpoint SET deleted_at = $2 WHERE tenant_id = $1", one, tx.now)
     await database.close()
 
 

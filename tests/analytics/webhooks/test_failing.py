@@ -187,18 +187,14 @@ async def test_hanging_receivers_of_one_tenant_leave_room_for_others(ground: Gro
     well = await ground.receiver()
     for _ in range(6):
         await ground.endpoint(hanging)
-    async with ground.database.platform() as tx:
-        others = await tx.fetch("SELECT tenant_id FROM tenant WHERE tenant_id <> $1 LIMIT 1", ground.tenant_id)
-    other = others[0]["tenant_id"]
-    made = await ground.endpoint(well, tenant_id=other)
+    other = await ground.other_tenant()
+    await ground.endpoint(well, tenant_id=other)
     await ground.happen("a.first")
     await ground.happen("b.first", tenant_id=other)
     served = asyncio.get_running_loop().create_task(ground.dispatch())
     await asyncio.wait_for(_until(lambda: len(well.seen) == 1), 1.5)
     assert hanging.connections == 2
     await served
-    async with ground.database.tenant(other) as tx:
-        await actions.delete_endpoint(tx, made.endpoint.endpoint_id)
 
 
 async def _until(holds: Callable[[], bool]) -> None:
