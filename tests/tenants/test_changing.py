@@ -53,8 +53,11 @@ async def test_the_event_names_what_changed_and_nobody(database: Database, tenan
         "name": "Acme",
         "time_zone": "Europe/Berlin",
         "accent": "#ab12cd",
+        "before": {"name": first["before"]["name"], "time_zone": "UTC", "accent": None},
+        "after": {"name": "Acme", "time_zone": "Europe/Berlin", "accent": "#ab12cd"},
     }
-    assert second == {"fields": ["owner_email"]}
+    assert first["before"]["name"].startswith("Tenant ")
+    assert second == {"fields": ["owner_email"], "before": {}, "after": {}}
 
 
 async def test_every_wrong_field_is_told_and_nothing_is_changed(database: Database, tenant_id: TenantId) -> None:

@@ -89,7 +89,31 @@ _TERMS: Final = {
     "per_minute": None,
 }
 
+class ApiLimits(Body, frozen=True):
+    """Requests a minute; null where it is as for every tenant."""
+
+    api_per_minute: Annotated[int | None, Meta(description="Of the tenant as a whole.")]
+    client_per_minute: Annotated[int | None, Meta(description="Of each client that has no number of its own.")]
+
+
+class LimitsChanged(Body, frozen=True):
+    """How much of the API the tenant may use, before and after."""
+
+    before: ApiLimits
+    after: ApiLimits
+
+
 EVENT_TYPES: Final[tuple[EventType, ...]] = (
+    EventType(
+        name="tenant.limits_changed",
+        version=1,
+        body=LimitsChanged,
+        summary="The limits of the public API were changed.",
+        example={
+            "before": {"api_per_minute": None, "client_per_minute": None},
+            "after": {"api_per_minute": 12000, "client_per_minute": None},
+        },
+    ),
     EventType(
         name="credential.issued",
         version=1,

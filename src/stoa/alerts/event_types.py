@@ -11,14 +11,22 @@ _Key = Annotated[str, Meta(description="What it is about: of one kind and key th
 _Severity = Annotated[str, Meta(description="`info`, `warning` or `critical`.")]
 
 
+class AlertStanding(Body, frozen=True):
+    """How an alert stands."""
+
+    state: Annotated[str, Meta(description="`open`, `acknowledged`, `muted` or `resolved`.")]
+
+
 class AlertChanged(Body, frozen=True):
-    """Which alert it is."""
+    """Which alert it is, and of what somebody did to it by hand: how it stood before and after."""
 
     kind: _Kind
     key: _Key
+    before: AlertStanding | UnsetType = UNSET
+    after: AlertStanding | UnsetType = UNSET
 
 
-class AlertRaised(AlertChanged, frozen=True):
+class AlertRaised(AlertChanged, frozen=True, kw_only=True):
     """An alert, and how grave it is."""
 
     severity: _Severity

@@ -7,7 +7,7 @@ from typing import Final
 
 from stoa.alerts import queries, rules
 from stoa.alerts.actions import UNMUTE_JOB, ask_mail, tell
-from stoa.alerts.model import Alert, AlertId
+from stoa.alerts.model import Alert, AlertId, AlertState
 from stoa.alerts.notes import note
 from stoa.db.transactions import TenantTx
 from stoa.jobs.actions import enqueue
@@ -50,7 +50,7 @@ async def acknowledge(tx: TenantTx, alert_id: AlertId) -> Alert:
         return alert
     await tx.execute(_ACKNOWLEDGE, tx.tenant_id, alert_id, tx.now, tx.origin.actor)
     await note(tx, alert_id, "acknowledged")
-    tell(tx, "alert.acknowledged", alert)
+    tell(tx, "alert.acknowledged", alert, **_step(alert, "acknowledged"))
     await _make_up_for_mail(tx, alert)
     return await _now(tx, alert_id)
 
@@ -91,7 +91,7 @@ async def mute(tx: TenantTx, alert_id: AlertId, reason: str, until: datetime) ->
     alert = await _unresolved(tx, alert_id)
     await tx.execute(_MUTE, tx.tenant_id, alert_id, reason, until)
     await note(tx, alert_id, "muted", reason)
-    tell(tx, "alert.muted", alert, until=until.isoformat())
+    tell(tx, "alert.muted", alert, until=until.isoformat(), **_step(alert, "muted"))
     await enqueue(tx, UNMUTE_JOB, str(alert_id), {"alert_id": str(alert_id)}, due_at=until)
     return await _now(tx, alert_id)
 
@@ -107,7 +107,7 @@ async def unmute(tx: TenantTx, alert_id: AlertId) -> Alert:
         return alert
     await tx.execute(_UNMUTE, tx.tenant_id, alert_id, 0)
     await note(tx, alert_id, "unmuted")
-    tell(tx, "alert.unmuted", alert)
+    tell(tx, "alert.unmuted", alert, **_step(alert, "open"))
     await _make_up_for_mail(tx, alert)
     return await _now(tx, alert_id)
 
@@ -123,7 +123,7 @@ async def end_mute(tx: TenantTx, alert_id: AlertId) -> datetime | None:
         return alert.muted_until
     await tx.execute(_UNMUTE, tx.tenant_id, alert_id, 1)
     await note(tx, alert_id, "mute_ended")
-    tell(tx, "alert.unmuted", alert)
+    tell(tx, "alert.unmuted", alert, **_step(alert, "open"))
     await ask_mail(tx, alert_id)
     return None
 
@@ -139,8 +139,13 @@ async def resolve(tx: TenantTx, alert_id: AlertId, reason: str) -> Alert:
     alert = await _unresolved(tx, alert_id)
     await tx.execute(_RESOLVE, tx.tenant_id, alert_id, tx.now)
     await note(tx, alert_id, "resolved", reason)
-    tell(tx, "alert.resolved", alert)
+    tell(tx, "alert.resolved", alert, **_step(alert, "resolved"))
     return await _now(tx, alert_id)
+
+
+def _step(alert: Alert, state: AlertState) -> dict[str, dict[str, str]]:
+    """The states that an alert goes between, for the event log. What people wrote beside it stands in its history."""
+    return {"before": {"state": alert.state}, "after": {"state": state}}
 
 
 async def _make_up_for_mail(tx: TenantTx, alert: Alert) -> None:

@@ -10,14 +10,14 @@ from stoa.jobs.schedules import put_schedule, resume_schedule
 from stoa.kernel.problems import Conflict
 from stoa.sync.missed import watch
 from stoa.sync.opening import Opener
+from stoa.sync.telling import SYNC_JOB as SYNC_JOB
+from stoa.sync.telling import telling_schedule
 from stoa.tenants import queries
 from stoa.tenants.actions import create_connection, ensure_source
 from stoa.tenants.model import Connection, NewConnection, SourceKind
 from stoa.tenants.status import note_expected
 
-# Jobs of schedules: the daily run of a connection (key: its id), and the dates that come by themselves (key: the
-# source's id).
-SYNC_JOB = "sync.scheduled"
+# The job of the schedule by which dates come by themselves. Key: the source's id.
 DUE_JOB = "sync.due"
 # Shortly after midnight of the tenant's zone, whether or not a report came or its run is held: leavers lose access on
 # their day.
@@ -55,14 +55,16 @@ async def schedule(tx: TenantTx, connection: Connection, cron: str) -> None:
     """Has the connection run by the clock, in the tenant's zone. Raises BadSchedule."""
     zone = (await queries.tenant(tx)).time_zone
     key = str(connection.connection_id)
-    await put_schedule(tx, SYNC_JOB, key, cron, zone, {"connection_id": key})
+    async with telling_schedule(tx, connection.connection_id):
+        await put_schedule(tx, SYNC_JOB, key, cron, zone, {"connection_id": key})
     await note_expected(tx, connection.connection_id)
     await watch(tx, connection.connection_id)
 
 
 async def resume(tx: TenantTx, connection: Connection) -> bool:
     """Goes on with a schedule that a rollback or a person paused. False: the connection has none."""
-    resumed = await resume_schedule(tx, SYNC_JOB, str(connection.connection_id))
+    async with telling_schedule(tx, connection.connection_id):
+        resumed = await resume_schedule(tx, SYNC_JOB, str(connection.connection_id))
     await note_expected(tx, connection.connection_id)
     await watch(tx, connection.connection_id)
     return resumed

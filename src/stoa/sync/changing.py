@@ -13,6 +13,7 @@ from stoa.kernel.stamps import refuse_stale
 from stoa.sync import actions, freshness
 from stoa.sync.missed import watch
 from stoa.sync.opening import Opener
+from stoa.sync.telling import telling_schedule
 from stoa.tenants import queries
 from stoa.tenants.actions import open_secret, pause_connection, replace_secret, resume_connection
 from stoa.tenants.model import Connection
@@ -61,7 +62,8 @@ async def set_schedule(tx: TenantTx, connection: Connection, cron: str | None) -
     if cron is not None:
         await actions.schedule(tx, connection, cron)
         return
-    await remove_schedule(tx, actions.SYNC_JOB, str(connection.connection_id))
+    async with telling_schedule(tx, connection.connection_id):
+        await remove_schedule(tx, actions.SYNC_JOB, str(connection.connection_id))
     await note_expected(tx, connection.connection_id)
     await watch(tx, connection.connection_id)
 
@@ -101,7 +103,12 @@ async def reconfigure(
     changed = sorted(
         name for name in public.keys() | before.config.keys() if public.get(name) != before.config.get(name)
     )
-    body = {"fields": changed, "mapping_version": after.mapping_version}
+    body = {
+        "fields": changed,
+        "mapping_version": after.mapping_version,
+        "before": {name: before.config.get(name) for name in changed},
+        "after": {name: public.get(name) for name in changed},
+    }
     emit(tx, Event("connection.reconfigured", f"connection:{connection_id}", body))
     return after
 

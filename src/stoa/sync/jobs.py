@@ -22,6 +22,7 @@ from stoa.sync import freshness
 from stoa.sync.actions import DUE_JOB, SYNC_JOB, request_sync
 from stoa.sync.missed import MISSED_JOB, look_whether_missed, note_came, watch
 from stoa.sync.planning import Planner
+from stoa.sync.telling import telling_schedule
 from stoa.tenants import queries as tenants
 from stoa.tenants.status import ask_recount, note_expected
 
@@ -140,6 +141,7 @@ async def _finish(tx: TenantTx, run: Run) -> None:
     elif run.kind is RunKind.ROLLBACK and connection_id is not None:
         await freshness.forget_input(tx, connection_id)
         # Else the next scheduled run would bring back what was just undone.
-        await pause_schedule(tx, SYNC_JOB, str(connection_id), f"The run {run.of_run} was rolled back.")
+        async with telling_schedule(tx, connection_id):
+            await pause_schedule(tx, SYNC_JOB, str(connection_id), f"The run {run.of_run} was rolled back.")
         await note_expected(tx, connection_id)
     await ask_recount(tx)

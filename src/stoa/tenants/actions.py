@@ -100,7 +100,8 @@ async def change_tenant(tx: TenantTx, change: TenantChange, *, stamp: str | None
         await _move_schedules(tx, before.time_zone, change.time_zone)
     # Of the owner, who is a person, the log says only that they changed.
     told = {name: getattr(change, name) for name in changed if not name.startswith("owner")}
-    emit(tx, Event("tenant.changed", f"tenant:{tx.tenant_id}", {"fields": changed, **told}))
+    body = {"fields": changed, **told, "before": {name: getattr(before, name) for name in told}, "after": told}
+    emit(tx, Event("tenant.changed", f"tenant:{tx.tenant_id}", body))
     return await queries.tenant(tx)
 
 
@@ -269,6 +270,7 @@ async def reseal_connections(tx: TenantTx, sealer: Sealer) -> int:
             plaintext = sealer.open(row["sealed_secret"], tx.tenant_id, "connection", connection_id)
             blob = sealer.seal(plaintext, tx.tenant_id, "connection", connection_id)
             resealed.append((tx.tenant_id, connection_id, blob))
+            emit(tx, Event("connection.secret_resealed", f"connection:{connection_id}", {}))
     await tx.execute_many(
         "UPDATE connection SET sealed_secret = $3 WHERE tenant_id = $1 AND connection_id = $2", resealed
     )

@@ -15,6 +15,14 @@ class TenantCreated(Body, frozen=True):
     sandbox: Annotated[bool, Meta(description="Whether it is a sandbox, whose clock can be moved.")]
 
 
+class Settings(Body, frozen=True):
+    """Settings of a tenant that are no person's."""
+
+    name: str | UnsetType = UNSET
+    time_zone: str | UnsetType = UNSET
+    accent: Annotated[str | UnsetType | None, Meta(description="`#rrggbb`; null is Stoa's own.")] = UNSET
+
+
 class TenantChanged(Body, frozen=True):
     """Which settings changed, with the new values of those that are no person's."""
 
@@ -22,6 +30,8 @@ class TenantChanged(Body, frozen=True):
     name: str | UnsetType = UNSET
     time_zone: str | UnsetType = UNSET
     accent: str | UnsetType | None = UNSET
+    before: Annotated[Settings | UnsetType, Meta(description="Those settings as they were.")] = UNSET
+    after: Annotated[Settings | UnsetType, Meta(description="Those settings as they are.")] = UNSET
 
 
 class ClockMoved(Body, frozen=True):
@@ -70,7 +80,12 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
         version=1,
         body=TenantChanged,
         summary="Settings of the tenant changed. Of the owner, who is a person, it says only that they changed.",
-        example={"fields": ["name", "owner_email"], "name": "Acme Europe"},
+        example={
+            "fields": ["name", "owner_email"],
+            "name": "Acme Europe",
+            "before": {"name": "Acme"},
+            "after": {"name": "Acme Europe"},
+        },
     ),
     EventType(
         name="tenant.clock_moved",
@@ -112,6 +127,13 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
         version=1,
         body=Nothing,
         summary="The secrets of a connection were replaced. They are never written down.",
+        example={},
+    ),
+    EventType(
+        name="connection.secret_resealed",
+        version=1,
+        body=Nothing,
+        summary="The secrets of a connection were sealed with a newer key of the server. They are the same.",
         example={},
     ),
     EventType(
