@@ -65,6 +65,7 @@ TENANTED: Final = {
     "decision": Tenanted("SIU"),
     "domain": Tenanted("SID"),
     "due_change": Tenanted(),
+    "effect": Tenanted(),
     "entry": Tenanted("SI", updates=("first_seq", "chain"), seen=("tenant_id", "entry_no", "first_seq")),
     "event": Tenanted("SI"),
     "event_head": Tenanted("SIU", seen=("tenant_id", "next_seq")),

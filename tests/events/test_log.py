@@ -94,9 +94,9 @@ async def test_a_bulk_entry_larger_than_the_page_is_rendered_page_by_page(
         emit(tx, event("after the batch"))
         emit_batch(tx, run_id=run_id, ord_from=100, ord_to=300, n=7)
 
-    async def render(_: TenantTx, run: RunId, ord_from: int, ord_to: int) -> list[Event]:
+    async def render(_: TenantTx, run: RunId, ord_from: int, ord_to: int, offset: int, limit: int) -> list[Event]:
         assert (run, ord_from, ord_to) == (run_id, 100, 300)
-        return [event(f"row {number}") for number in range(7)]
+        return [event(f"row {number}") for number in range(7)][offset : offset + limit]
 
     subjects: list[str] = []
     for after in (0, 3, 6):

@@ -288,7 +288,7 @@ class Company:
                     *(self.tenant_id, new_id(), row["resource_id"], row["person_id"], row["source_id"], name, value),
                     *(new_id(), tx.now),
                 )
-            await recompute(tx, [row["person_id"]])
+            await recompute(tx, [row["person_id"]], RunId(new_id()))
 
     async def _rank(self, ranking: Mapping[str, list[SourceId]]) -> None:
         async with self.world.database.tenant(self.tenant_id) as tx:
@@ -296,7 +296,7 @@ class Company:
         after: PersonId | None = None
         while True:
             async with self.world.database.tenant(self.tenant_id, role="sync") as tx:
-                after = await recompute_everybody(tx, after=after, limit=2)
+                after = await recompute_everybody(tx, RunId(new_id()), after=after, limit=2)
             if after is None:
                 return
 
@@ -344,4 +344,4 @@ async def _recompute_with_reports(
         """SELECT r.person_id FROM hold h JOIN source_record r ON r.tenant_id = h.tenant_id
           AND r.resource_id = h.resource_id WHERE h.state = 'held' AND h.field = 'manager_ref'"""
     )
-    await recompute(tx, [*person_ids, *(row["person_id"] for row in (*reports, *held))])
+    await recompute(tx, [*person_ids, *(row["person_id"] for row in (*reports, *held))], RunId(new_id()))

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from stoa.access.permissions import Role
 from stoa.db.database import Database
-from stoa.kernel.ids import PersonId, SourceId, TenantId, new_id
+from stoa.kernel.ids import PersonId, RunId, SourceId, TenantId, new_id
 from stoa.people import actions, queries
 from stoa.people.model import Asserted, Provisioned
 from stoa.people.pages import CSV_HEADER, people_pages
@@ -234,7 +234,7 @@ async def test_a_hold_is_told_with_both_values(ada: Visitor) -> None:
             FROM source_record""",
             *(new_id(), run.run_id, tx.now),
         )
-        await settle(tx, person_id)
+        await settle(tx, person_id, RunId(new_id()))
     text = text_of(await ada.get(f"/people/{person_id}"))
     assert "Title is held Workday now says New . Until somebody decides, this stays in force: Old" in text
     assert "Title Old Held" in text
@@ -287,7 +287,7 @@ async def test_a_person_without_any_record_left_is_told(ada: Visitor) -> None:
     )
     await ada.do("DELETE FROM source_record WHERE person_id = $1", person_id)
     async with ada.database.tenant(ada.tenant_id) as tx:
-        await settle(tx, person_id)
+        await settle(tx, person_id, RunId(new_id()))
     page = await ada.get(f"/people/{person_id}")
     assert page.status_code == 200
     assert "No source has a record of them any more." in text_of(page)

@@ -47,7 +47,8 @@ def emit_batch(tx: TenantTx, *, run_id: RunId, ord_from: int, ord_to: int, n: in
     """Adds one entry that stands for the events of `n` changed rows of a run. They are rendered from those rows when
     read.
 
-    A page of a reader renders the whole batch, so a batch should stay within a few thousand rows.
+    A page of a reader passes over the rows of the batch that come before it, so a batch should stay within some
+    thousand rows.
     """
     if n < 1 or ord_from > ord_to:
         raise ValueError(f"a batch has rows: n={n}, ord {ord_from} to {ord_to}")

@@ -81,9 +81,9 @@ class Broken:
     reason: str
 
 
-# (tx, run_id, ord_from, ord_to) -> the events of those rows, in order of ord. Handed in: the rows belong to a room
-# above this one.
-Renderer = Callable[[TenantTx, RunId, int, int], Awaitable[list[Event]]]
+# (tx, run_id, ord_from, ord_to, offset, limit) -> of the events of those rows, in order of ord, those from `offset` on
+# (0: the first), at most `limit`. Handed in: the rows belong to a room above this one.
+Renderer = Callable[[TenantTx, RunId, int, int, int, int], Awaitable[list[Event]]]
 
 
 class RendererMissing(Problem):

@@ -98,8 +98,11 @@ async def _rendered(tx: TenantTx, entry: Row, start: int, stop: int, render: Ren
         return []
     if render is None:
         raise RendererMissing(f"Entry {entry['entry_no']} is a bulk entry, and this reader was given no renderer.")
-    events: list[Event | None] = list(await render(tx, RunId(entry["run_id"]), entry["ord_from"], entry["ord_to"]))
-    return (events + [None] * (entry["n"] - len(events)))[start:stop]
+    size = stop - start
+    events: list[Event | None] = list(
+        await render(tx, RunId(entry["run_id"]), entry["ord_from"], entry["ord_to"], start, size)
+    )
+    return events[:size] + [None] * (size - len(events))
 
 
 def _stored(entry: Row, ord_: int, event: Event | None) -> StoredEvent:

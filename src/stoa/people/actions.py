@@ -100,17 +100,17 @@ async def _make(
     if not await _insert_record(tx, (source_id, external_id, resource_id, person_id, run_id), columns):
         return None
     if isinstance(verdict, LinkTo):
-        await settle(tx, person_id)
+        effect = await settle(tx, person_id, run_id)
     else:
         manager = await _manager(tx, source_id, columns["manager_ref"], person_id)
         first = Linked(resource_id, source_id, True, columns["active"], {n: columns[n] for n in RECORD_VALUES}, manager)
-        await insert_person(tx, person_id, run_id, first)
+        effect = await insert_person(tx, person_id, run_id, first)
     if columns["hire_date"] or columns["termination_date"]:
         await replace_due_changes(tx, source_id, external_id, asserted.active, columns)
     action = Action.LINK if isinstance(verdict, LinkTo) else Action.CREATE
     after = {name: to_json(value) for name, value in columns.items() if value is not None}
     entry = journal.Entry(action, verdict.rule, external_id, source_id, resource_id, person_id, None, after)
-    await journal.write(tx, entry)
+    await journal.write(tx, entry, effect)
     return Provisioned(
         Record(
             source_id,
@@ -130,6 +130,19 @@ async def _make(
         verdict.rule,
         revived=False,
     )
+
+
+async def link_record(
+    tx: TenantTx, source_id: SourceId, person_id: PersonId, asserted: Asserted
+) -> Provisioned | Refused:
+    """Makes a record of a source of a person whom the client named by id, and of whom the source has none."""
+    user_name = asserted.values.get("user_name")
+    named = await queries.records_named(tx, source_id, key_of(user_name), asserted.scim_external_id)
+    people = tuple({record.person_id for record in named if record.present})
+    refused = Refused("name_taken", "Another user of this source has the user name or the external id.", people)
+    if people:
+        return refused
+    return await _make(tx, source_id, asserted, LinkTo(person_id, "linked_by_id")) or refused
 
 
 async def _insert_record(tx: TenantTx, ids: tuple[object, ...], columns: Mapping[str, Any]) -> bool:
@@ -224,8 +237,8 @@ async def _change(
     entry = journal.Entry(
         action, reason, record.external_id, record.source_id, record.resource_id, record.person_id, before, after
     )
-    await journal.write(tx, entry)
-    await settle(tx, record.person_id)
+    effect = await settle(tx, record.person_id, journal.window_of(tx, record.source_id))
+    await journal.write(tx, entry, effect)
     return Changed(_with(record, wanted, tx), action)
 
 

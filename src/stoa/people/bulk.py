@@ -24,6 +24,7 @@ from stoa.people.columns import (
     listed,
 )
 from stoa.people.dates import tenant_today
+from stoa.people.effects import WRITTEN, tell_written, telling
 from stoa.people.identity_locks import lock_all_identifiers
 from stoa.people.joins import join_as_fits
 from stoa.people.keys import ask_for_keys
@@ -53,6 +54,7 @@ WHERE {BATCH} AND c.before IS NULL ORDER BY c.ord"""
 
 # A person of one record: whatever the ranking, that record's word is the effective value.
 _INSERT_PERSONS = f"""
+WITH made AS (
 INSERT INTO person
   (tenant_id, person_id, created_run, created_at, updated_at, access_epoch, manager_id, {listed(PERSON_COLUMNS)})
 SELECT DISTINCT ON (c.person_id) $1, c.person_id, $2, $5, $5, $6, nullif(m.person_id, c.person_id),
@@ -61,7 +63,10 @@ FROM change c JOIN source_record r ON {RECORD_OF_CHANGE}
 LEFT JOIN source_record m ON m.tenant_id = $1 AND m.source_id = r.source_id AND m.external_id = r.manager_ref
 WHERE {BATCH} AND c.before IS NULL
   AND NOT EXISTS (SELECT FROM person p WHERE p.tenant_id = $1 AND p.person_id = c.person_id)
-ORDER BY c.person_id, c.ord"""
+ORDER BY c.person_id, c.ord RETURNING person_id, version, NULL::jsonb AS before,
+  CASE WHEN manager_id IS NULL THEN '{{}}' ELSE jsonb_build_object('manager_id', manager_id) END AS after
+), {telling("$2", "made")}
+{WRITTEN}"""
 
 _UPDATE_RECORDS = f"""
 UPDATE source_record r SET {assigned(RECORD_COLUMNS, "x")}, version = r.version + 1, last_run = $2, updated_at = $5
@@ -137,6 +142,14 @@ class _Key:
         batch = self.batch
         return await self.tx.execute(sql, self.tx.tenant_id, batch.run.run_id, batch.first, batch.last, *params)
 
+    async def write_effects(self, sql: str, *params: object) -> int:
+        """Runs a statement that ends in WRITTEN, and gives how many effects it wrote."""
+        batch = self.batch
+        written = await self.tx.fetchrow(sql, self.tx.tenant_id, batch.run.run_id, batch.first, batch.last, *params)
+        assert written is not None
+        tell_written(self.tx, batch.run.run_id, written)
+        return written["n"]
+
     async def persons(self, sql: str, *params: object) -> list[PersonId]:
         batch = self.batch
         rows = await self.tx.fetch(sql, self.tx.tenant_id, batch.run.run_id, batch.first, batch.last, *params)
@@ -168,7 +181,7 @@ async def apply_batch(tx: TenantTx, batch: Batch) -> int:
         touched += await on.persons(_REPORTS_OF_GONE)
     if kinds["changed"]:
         taken += await _update(on, resources=kinds["resources"])
-    await recompute(tx, touched)
+    await recompute(tx, touched, batch.run.run_id)
     if kinds["made"]:
         await on.execute(CLASHES_OF_MADE)
         taken += await _insert(on)
@@ -187,11 +200,11 @@ async def _update(on: _Key, *, resources: bool) -> int:
 
 async def _insert(on: _Key) -> int:
     taken = await on.execute(_INSERT_RECORDS, on.tx.now)
-    made = await on.execute(_INSERT_PERSONS, on.tx.now, _first_epoch(on.tx, on.batch))
+    made = await on.write_effects(_INSERT_PERSONS, on.tx.now, _first_epoch(on.tx, on.batch))
     touched = await on.persons(_TOUCHED_BY_NEW)
     if made < taken:
         touched += await on.persons(_PERSONS_OF_NEW)
-    await recompute(on.tx, touched)
+    await recompute(on.tx, touched, on.batch.run.run_id)
     return taken
 
 

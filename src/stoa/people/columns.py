@@ -11,6 +11,8 @@ RECORD_COLUMNS: tuple[str, ...] = (
     "present", "asserted_active", "active", *RECORD_VALUES, *KEY_COLUMNS, "scim_external_id", "raw", "row_hash",
 )  # fmt: skip
 PERSON_COLUMNS: tuple[str, ...] = ("active", *PERSON_FIELDS, *KEY_COLUMNS)
+# What is told of a person outside.
+PERSON_VALUES: tuple[str, ...] = ("active", *PERSON_FIELDS, "manager_id")
 
 
 def listed(columns: tuple[str, ...], alias: str = "") -> str:

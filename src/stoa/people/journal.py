@@ -11,6 +11,7 @@ from stoa.changes.model import Action, RunKind
 from stoa.db.transactions import TenantTx
 from stoa.events.actions import emit_batch
 from stoa.kernel.ids import PersonId, ResourceId, RunId, SourceId
+from stoa.people.effects import Effect
 
 TARGET = "person"
 
@@ -37,21 +38,29 @@ def window_of(tx: TenantTx, source_id: SourceId) -> RunId:
 _WRITE = """
 WITH hour AS (
   INSERT INTO run (tenant_id, run_id, kind, state, target, source_id, actor, created_at, planned_at)
-  VALUES ($1, $2, $12, 'applied', $13, $6, $14, $11, $11) ON CONFLICT DO NOTHING)
-INSERT INTO change
-  (tenant_id, run_id, action, reason, subject, source_id, resource_id, person_id, before, after, state, at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'applied', $11) RETURNING ord"""
+  VALUES ($1, $2, $12, 'applied', $13, $6, $14, $11, $11) ON CONFLICT DO NOTHING
+), made AS (
+  INSERT INTO change
+    (tenant_id, run_id, action, reason, subject, source_id, resource_id, person_id, before, after, state, at)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'applied', $11) RETURNING ord
+), told AS (
+  INSERT INTO effect (tenant_id, run_id, ord, person_id, version, before, after)
+  SELECT $1, $2, made.ord, $8, $15, $16, $17 FROM made WHERE $15::bigint IS NOT NULL)
+SELECT ord FROM made"""
 
 
-async def write(tx: TenantTx, entry: Entry) -> None:
-    """Writes the row, and the one event that is rendered from it; and the run of this hour, if it is not there yet.
+async def write(tx: TenantTx, entry: Entry, effect: Effect | None) -> None:
+    """Writes the row, with what became of the person for it, if anything did, and the events that are rendered from
+    the two; and the run of this hour, if it is not there yet.
 
     A run that is there is neither read nor locked.
     """
     run_id = window_of(tx, entry.source_id)
+    became = (None, None, None) if effect is None else (effect.version, effect.before, effect.after)
     ord_ = await tx.fetchval(
         _WRITE,
         *(tx.tenant_id, run_id, entry.action, entry.reason, entry.subject, entry.source_id, entry.resource_id),
         *(entry.person_id, entry.before, entry.after, tx.now, RunKind.SCIM_WINDOW, TARGET, tx.origin.actor),
+        *became,
     )
-    emit_batch(tx, run_id=run_id, ord_from=ord_, ord_to=ord_, n=1)
+    emit_batch(tx, run_id=run_id, ord_from=ord_, ord_to=ord_, n=1 if effect is None else 2)

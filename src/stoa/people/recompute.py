@@ -7,7 +7,7 @@ second sees what the first wrote.
 
 # ruff: noqa: S608 - identifiers come from `columns`, which is code; every value is a bound parameter
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stoa.db.errors import ForeignKeyViolation
@@ -15,6 +15,7 @@ from stoa.db.transactions import Row, TenantTx
 from stoa.kernel.ids import PersonId, RunId, SourceId
 from stoa.people.authority import Authority, authority
 from stoa.people.columns import PERSON_COLUMNS, RECORD_VALUES, assigned, differ, listed
+from stoa.people.effects import WRITTEN, Effect, difference, differing, made, tell, tell_written, telling, whole
 from stoa.people.fields import BY_NAME, KEYED, PERSON_FIELDS, from_json
 from stoa.people.rules import Effective, Linked, effective
 
@@ -25,25 +26,39 @@ NOBODY = effective((), {})
 # ------------------------------------------------------------------ one person
 
 
-async def settle(tx: TenantTx, person_id: PersonId) -> None:
+async def settle(tx: TenantTx, person_id: PersonId, run_id: RunId) -> Effect | None:
     """Brings one person's effective values up to date. A person without any record left is deleted, or left empty and
     inactive where something else still holds on to them.
+
+    Gives what changed, for the caller to write down with the change that is its cause (`journal.write`), or by itself
+    (`effects.tell`).
+
+    run_id: the run in whose name a person is parted with.
     """
-    row = await tx.fetchrow(
+    row = await _locked(tx, person_id)
+    if row is None:
+        return None
+    records = await linked_records(tx, person_id)
+    if not records:
+        await _part_with(tx, [person_id], run_id)
+        return None
+    # One record alone wins every field, whoever ranks where.
+    found = effective(records, (await authority(tx)).ranking if len(records) > 1 else {})
+    return await _become(tx, person_id, row, _as_row(found))
+
+
+async def _locked(tx: TenantTx, person_id: PersonId) -> Row | None:
+    return await tx.fetchrow(
         f"SELECT {listed(_STATE)} FROM person WHERE tenant_id = $1 AND person_id = $2 FOR UPDATE",
         *(tx.tenant_id, person_id),
     )
-    if row is None:
-        return
-    records = await linked_records(tx, person_id)
-    if not records:
-        await _part_with(tx, [person_id])
-        return
-    # One record alone wins every field, whoever ranks where.
-    found = effective(records, (await authority(tx)).ranking if len(records) > 1 else {})
-    fresh = _as_row(found)
-    if tuple(row.values()) != fresh:
-        await _update_person(tx, person_id, fresh)
+
+
+async def _become(tx: TenantTx, person_id: PersonId, row: Row, fresh: tuple[object, ...]) -> Effect | None:
+    if tuple(row.values()) == fresh:
+        return None
+    version = await _update_person(tx, person_id, fresh)
+    return difference(version, dict(row.items()), dict(zip(_STATE, fresh, strict=True)))
 
 
 def _as_row(found: Effective) -> tuple[object, ...]:
@@ -51,19 +66,19 @@ def _as_row(found: Effective) -> tuple[object, ...]:
     return tuple(named[column] for column in _STATE)
 
 
-async def _update_person(tx: TenantTx, person_id: PersonId, values: Sequence[object]) -> None:
+async def _update_person(tx: TenantTx, person_id: PersonId, values: Sequence[object]) -> int:
     sets = ", ".join(f"{column} = ${i}" for i, column in enumerate(_STATE, start=4))
     # The epoch rises in the same statement as the state falls, so that sessions die with it.
-    await tx.execute(
+    return await tx.fetchval(
         f"""UPDATE person SET access_epoch = access_epoch + (active AND NOT $4)::int, {sets},
           version = version + 1, updated_at = $3
-        WHERE tenant_id = $1 AND person_id = $2""",
+        WHERE tenant_id = $1 AND person_id = $2 RETURNING version""",
         *(tx.tenant_id, person_id, tx.now, *values),
     )
 
 
-async def insert_person(tx: TenantTx, person_id: PersonId, run_id: RunId, record: Linked) -> None:
-    """Makes the person of a first record."""
+async def insert_person(tx: TenantTx, person_id: PersonId, run_id: RunId, record: Linked) -> Effect:
+    """Makes the person of a first record. Gives what is to be written down with the record's change."""
     values = _as_row(effective([record], {}))
     marks = ", ".join(f"${i}" for i in range(5, 5 + len(values)))
     await tx.execute(
@@ -71,19 +86,28 @@ async def insert_person(tx: TenantTx, person_id: PersonId, run_id: RunId, record
         VALUES ($1, $2, $3, $4, $4, {marks})""",
         *(tx.tenant_id, person_id, run_id, tx.now, *values),
     )
+    return made(record.manager)
 
 
-# A held manager_ref names another manager than the record does. (MATERIALIZED: under row-level security a join may use
-# the index for a plain column only.)
-_LINKED = f"""
-WITH mine AS MATERIALIZED (
-  SELECT r.resource_id, r.source_id, r.person_id, r.present, r.active, {listed(RECORD_VALUES, "r")}, held.by_field,
+def with_holds(columns: str) -> str:
+    """The query of a person's records ($2): some columns of `r`, the holds upon it as `by_field`, and as `manager_key`
+    the key by which it names a manager: that of a held manager_ref is another than the record's.
+
+    Let it be MATERIALIZED: under row-level security a join may use the index for a plain column only.
+    """
+    return f"""
+  SELECT {columns}, held.by_field,
     CASE WHEN held.by_field ? 'manager_ref' THEN (held.by_field->>'manager_ref') COLLATE "C"
          ELSE r.manager_ref END AS manager_key
   FROM source_record r
   CROSS JOIN LATERAL (SELECT jsonb_object_agg(h.field, h.held_value) AS by_field FROM hold h
     WHERE h.tenant_id = $1 AND h.resource_id = r.resource_id AND h.state = 'held') AS held
-  WHERE r.tenant_id = $1 AND r.person_id = $2
+  WHERE r.tenant_id = $1 AND r.person_id = $2"""
+
+
+_LINKED = f"""
+WITH mine AS MATERIALIZED (
+  {with_holds(f"r.resource_id, r.source_id, r.person_id, r.present, r.active, {listed(RECORD_VALUES, 'r')}")}
 )
 SELECT mine.*, nullif(m.person_id, mine.person_id) AS manager FROM mine
 LEFT JOIN source_record m ON m.tenant_id = $1 AND m.source_id = mine.source_id AND m.external_id = mine.manager_key"""
@@ -91,10 +115,11 @@ LEFT JOIN source_record m ON m.tenant_id = $1 AND m.source_id = mine.source_id A
 
 async def linked_records(tx: TenantTx, person_id: PersonId) -> list[Linked]:
     """Every record of a person, with the manager that it names and the holds upon it."""
-    return [_linked(row) for row in await tx.fetch(_LINKED, tx.tenant_id, person_id)]
+    return [linked_of(row) for row in await tx.fetch(_LINKED, tx.tenant_id, person_id)]
 
 
-def _linked(row: Row) -> Linked:
+def linked_of(row: Row | Mapping[str, Any]) -> Linked:
+    """The record of a row that has the columns of `with_holds`, and the person whom it names as `manager`."""
     held: dict[str, Any] = row["by_field"] or {}
     return Linked(
         resource_id=row["resource_id"],
@@ -110,8 +135,12 @@ def _linked(row: Row) -> Linked:
 # ------------------------------------------------------------------ many
 
 
-async def recompute(tx: TenantTx, person_ids: Iterable[PersonId]) -> None:
-    """Brings many persons up to date, set by set; those under a hold, who are few, one by one."""
+async def recompute(tx: TenantTx, person_ids: Iterable[PersonId], run_id: RunId) -> None:
+    """Brings many persons up to date, set by set; those under a hold, who are few, one by one. Writes down what became
+    of them, with its events.
+
+    run_id: the run that they follow from. No other transaction may recompute many in its name at the same time.
+    """
     wanted = sorted(set(person_ids))
     if not wanted:
         return
@@ -127,50 +156,64 @@ async def recompute(tx: TenantTx, person_ids: Iterable[PersonId]) -> None:
     )
     held = {row["person_id"] for row in rows}
     for person_id in sorted(held):
-        await settle(tx, person_id)
+        effect = await settle(tx, person_id, run_id)
+        if effect is not None:
+            await tell(tx, run_id, person_id, effect)
     free = [person_id for person_id in wanted if person_id not in held]
     if free:
         sql, rankings = _recompute_sql(await authority(tx))
-        await tx.execute(sql, tx.tenant_id, free, tx.now, *rankings)
-        await _part_with(tx, free)
+        written = await tx.fetchrow(sql, tx.tenant_id, free, tx.now, run_id, *rankings)
+        assert written is not None
+        tell_written(tx, run_id, written)
+        await _part_with(tx, free, run_id)
 
 
 _ORPHANS = """
 SELECT p.person_id FROM person p WHERE p.tenant_id = $1 AND p.person_id = ANY($2) AND p.merged_into IS NULL
 AND NOT EXISTS (SELECT FROM source_record r WHERE r.tenant_id = $1 AND r.person_id = p.person_id)"""
 
-_DELETE_PERSONS = """
-DELETE FROM person p WHERE p.tenant_id = $1 AND p.person_id = ANY($2)
-AND NOT EXISTS (SELECT FROM person m WHERE m.tenant_id = $1 AND m.merged_into = p.person_id) RETURNING person_id"""
+_DELETE_PERSONS = f"""
+WITH gone AS (
+  DELETE FROM person p WHERE p.tenant_id = $1 AND p.person_id = ANY($2)
+  AND NOT EXISTS (SELECT FROM person m WHERE m.tenant_id = $1 AND m.merged_into = p.person_id)
+  RETURNING p.person_id, p.version, {whole("p")} AS before, NULL::jsonb AS after
+), {telling("$3", "gone")}
+SELECT written.*, ARRAY(SELECT person_id FROM gone) AS gone FROM ({WRITTEN}) AS written"""
 
 
-async def _part_with(tx: TenantTx, person_ids: Sequence[PersonId]) -> None:
+async def _part_with(tx: TenantTx, person_ids: Sequence[PersonId], run_id: RunId) -> None:
     """Deletes those of the persons of whom no record is left: an undo took the last. Whom something else holds stays,
     without values and without access.
     """
     orphans = [row["person_id"] for row in await tx.fetch(_ORPHANS, tx.tenant_id, list(person_ids))]
-    for person_id in await _delete(tx, orphans):
-        await _update_person(tx, person_id, _as_row(NOBODY))
+    for person_id in await _delete(tx, orphans, run_id):
+        row = await _locked(tx, person_id)
+        assert row is not None
+        effect = await _become(tx, person_id, row, _as_row(NOBODY))
+        if effect is not None:
+            await tell(tx, run_id, person_id, effect)
 
 
-async def _delete(tx: TenantTx, person_ids: Sequence[PersonId]) -> list[PersonId]:
+async def _delete(tx: TenantTx, person_ids: Sequence[PersonId], run_id: RunId) -> list[PersonId]:
     """Deletes persons and gives those whom another row refers to."""
     if not person_ids:
         return []
     try:
         async with tx.savepoint():
-            rows = await tx.fetch(_DELETE_PERSONS, tx.tenant_id, list(person_ids))
+            written = await tx.fetchrow(_DELETE_PERSONS, tx.tenant_id, list(person_ids), run_id)
     except ForeignKeyViolation:
         half = len(person_ids) // 2
         if half == 0:
             return list(person_ids)
-        return await _delete(tx, person_ids[:half]) + await _delete(tx, person_ids[half:])
-    gone = {row["person_id"] for row in rows}
+        return await _delete(tx, person_ids[:half], run_id) + await _delete(tx, person_ids[half:], run_id)
+    assert written is not None
+    tell_written(tx, run_id, written)
+    gone = set(written["gone"])
     return [person_id for person_id in person_ids if person_id not in gone]
 
 
 def _recompute_sql(rules: Authority) -> tuple[str, list[list[SourceId]]]:
-    """The statement, and its parameters from $4 on: one list of sources for each different ranking.
+    """The statement, and its parameters from $5 on: one list of sources for each different ranking.
 
     The first is that for `active`.
     """
@@ -182,7 +225,7 @@ def _recompute_sql(rules: Authority) -> tuple[str, list[list[SourceId]]]:
             rankings.append(ranked)
         place[name] = rankings.index(ranked, 1)
     ranks = ", ".join(
-        f"coalesce(array_position(${i + 4}::uuid[], r.source_id), 2147483647) AS rank_{i}"
+        f"coalesce(array_position(${i + 5}::uuid[], r.source_id), 2147483647) AS rank_{i}"
         for i in range(1, len(rankings))
     )
 
@@ -204,7 +247,7 @@ def _statement(fields: Sequence[str], ranks: str) -> str:
       LEFT JOIN source_record m ON m.tenant_id = $1 AND m.source_id = r.source_id AND m.external_id = r.manager_ref
       WHERE r.tenant_id = $1 AND r.person_id = ANY($2)
     ), word AS (
-      SELECT person_id, source_id = ANY($4::uuid[]) AS counted, bool_or(active) AS active
+      SELECT person_id, source_id = ANY($5::uuid[]) AS counted, bool_or(active) AS active
       FROM linked GROUP BY person_id, source_id
     ), state AS (
       SELECT person_id, coalesce(bool_and(active) FILTER (WHERE counted), bool_and(active)) AS active
@@ -213,13 +256,20 @@ def _statement(fields: Sequence[str], ranks: str) -> str:
       SELECT person_id, {", ".join(fields)} FROM linked GROUP BY person_id
     ), x AS (
       SELECT state.active, ranked.* FROM ranked JOIN state USING (person_id)
-    )
-    UPDATE person p SET access_epoch = p.access_epoch + (p.active AND NOT x.active)::int, {assigned(_STATE, "x")},
-      version = p.version + 1, updated_at = $3
-    FROM x WHERE p.tenant_id = $1 AND p.person_id = x.person_id AND {differ(_STATE, "p", "x")}"""
+    ), changed AS (
+      -- The persons are locked: `o` is what they are until now.
+      UPDATE person p SET access_epoch = p.access_epoch + (p.active AND NOT x.active)::int, {assigned(_STATE, "x")},
+        version = p.version + 1, updated_at = $3
+      FROM x JOIN person o ON o.tenant_id = $1 AND o.person_id = x.person_id
+      WHERE p.tenant_id = $1 AND p.person_id = x.person_id AND {differ(_STATE, "p", "x")}
+      RETURNING p.person_id, p.version, {differing("o", "x")} AS before, {differing("x", "o")} AS after
+    ), {telling("$4", "changed")}
+    {WRITTEN}"""
 
 
-async def recompute_everybody(tx: TenantTx, *, after: PersonId | None = None, limit: int = 5_000) -> PersonId | None:
+async def recompute_everybody(
+    tx: TenantTx, run_id: RunId, *, after: PersonId | None = None, limit: int = 5_000
+) -> PersonId | None:
     """Recomputes a page of the tenant's persons in the order of their ids. Gives the last one's id, from which to go
     on, or None when there are no more.
     """
@@ -229,5 +279,5 @@ async def recompute_everybody(tx: TenantTx, *, after: PersonId | None = None, li
         ORDER BY person_id LIMIT $3""",
         *(tx.tenant_id, after, limit),
     )
-    await recompute(tx, [row["person_id"] for row in rows])
+    await recompute(tx, [row["person_id"] for row in rows], run_id)
     return rows[-1]["person_id"] if len(rows) == limit else None

@@ -13,5 +13,6 @@ REFERENCES: Final[tuple[Reference, ...]] = (
     Reference("hold", "person_id", OnMerge.MOVE, OnErase.DELETE),
     # The journal tells what was done to whom at that time; its values are personal data.
     Reference("change", "person_id", OnMerge.KEEP, OnErase.PSEUDONYMISE),
+    Reference("effect", "person_id", OnMerge.KEEP, OnErase.PSEUDONYMISE),
     Reference("decision", "candidates", OnMerge.KEEP, OnErase.PSEUDONYMISE),
 )

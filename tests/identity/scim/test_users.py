@@ -47,7 +47,10 @@ async def test_a_created_user_is_a_person_and_an_event_in_the_credentials_name(s
         await number_entries(tx)
         events = await read_events(tx, after=0, limit=100, render=render_changes)
     told = [(one.type, one.subject, one.actor) for one in events if one.via == "scim"]
-    assert told == [("person.created", made["id"], f"scim:{scim.issued.credential_id}")]
+    assert told == [
+        ("person_record.created", made["id"], f"scim:{scim.issued.credential_id}"),
+        ("person.created", made["id"], f"scim:{scim.issued.credential_id}"),
+    ]
 
 
 async def test_secrets_nulls_and_what_the_server_says_are_not_given_back(scim: Scim) -> None:
