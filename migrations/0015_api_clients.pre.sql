@@ -59,7 +59,7 @@ CREATE TABLE access_token (
 );
 CREATE INDEX access_token_hash ON access_token (token_hash);
 CREATE INDEX access_token_client ON access_token (tenant_id, client_id, expires_at);
-SELECT secure_tenant_table('access_token', 'SELECT, INSERT, DELETE');
+SELECT secure_tenant_table('access_token');
 GRANT SELECT (tenant_id, token_hash) ON access_token TO stoa_platform;
 CREATE POLICY platform_rows ON access_token FOR SELECT TO stoa_platform USING (true);
 
@@ -73,4 +73,4 @@ CREATE TABLE client_assertion (
   FOREIGN KEY (tenant_id, client_id) REFERENCES api_client (tenant_id, client_id)
 );
 CREATE INDEX client_assertion_expired ON client_assertion (tenant_id, client_id, expires_at);
-SELECT secure_tenant_table('client_assertion', 'SELECT, INSERT, DELETE');
+SELECT secure_tenant_table('client_assertion');

@@ -52,14 +52,14 @@ class Tenanted:
 
 
 TENANTED: Final = {
-    "access_token": Tenanted("SID", seen=("tenant_id", "token_hash")),
+    "access_token": Tenanted(seen=("tenant_id", "token_hash")),
     "alert": Tenanted("SIU"),
     "alert_note": Tenanted("SI"),
     "api_client": Tenanted("SIU", seen=("tenant_id", "client_id")),
     "authority": Tenanted("SI"),
     "authority_version": Tenanted("SI"),
     "change": Tenanted(),
-    "client_assertion": Tenanted("SID"),
+    "client_assertion": Tenanted(),
     "connection": Tenanted("SIU"),
     "credential": Tenanted("SIU", seen=("tenant_id", "credential_id", "token_hash")),
     "decision": Tenanted("SIU"),
