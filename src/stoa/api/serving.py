@@ -286,20 +286,19 @@ def _cost(operation: Operation, headers: Mapping[str, str]) -> int:
     return operation.cost + min(length, operation.max_bytes) // operation.bytes_per_unit
 
 
-def check_match(call: Call[Any, Any], etag: str) -> None:
+def check_match(call: Call[Any, Any], etag: str | None) -> None:
     """Refuses to change what is not as the client last saw it.
 
-    etag: of what is to be changed, without quotes.
+    etag: of what is to be changed, without quotes; None where there is nothing yet, which no If-Match fits.
 
     Raises:
         PreconditionFailed, BadHeader.
     """
     wanted = if_match(call.asked.headers)
-    if wanted is not None and "*" not in wanted and etag not in wanted:
-        raise PreconditionFailed(
-            "It has changed since: its ETag is another one.", hint="Read it again, and decide by what it says now.",
-            etag=etag,
-        )  # fmt: skip
+    if wanted is None or (etag is not None and ("*" in wanted or etag in wanted)):
+        return
+    told = "There is nothing here yet." if etag is None else "It has changed since: its ETag is another one."
+    raise PreconditionFailed(told, hint="Read it again, and decide by what it says now.", etag=etag)
 
 
 def _encoded(answer: Answer, operation: Operation, headers: Mapping[str, str]) -> _Sent:

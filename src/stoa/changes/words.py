@@ -22,6 +22,7 @@ REASONS: Final[Mapping[str, str]] = {
     "same_employee_id": N_("Same employee id as somebody known"),
     "same_proven_email": N_("Same e-mail address as somebody known, in a proven domain"),
     "same_name_in_source": N_("Same user name as a record that had left"),
+    "linked_by_id": N_("An API client named the person by their id"),
     "absent_from_report": N_("Not in the report any more"),
     "withdrawn_before_start": N_("Left the report before the first day"),
     "inactive_in_source": N_("Marked inactive in the source"),

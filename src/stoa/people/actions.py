@@ -58,7 +58,8 @@ def _taken(named: list[Record], asserted: Asserted) -> Refused | None:
     if len(present) > 1:
         return Refused("ambiguous_name", "The user name belongs to one user and the external id to another.", people)
     if present and present[0].asserted_active:
-        by_name = key_of(present[0].values.get("user_name")) == key_of(asserted.values.get("user_name"))
+        name = key_of(asserted.values.get("user_name"))
+        by_name = name is not None and key_of(present[0].values.get("user_name")) == name
         what = "user name" if by_name else "external id"
         return Refused(f"{what.replace(' ', '_')}_taken", f"An active user with this {what} exists already.", people)
     return None

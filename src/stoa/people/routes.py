@@ -19,7 +19,7 @@ from stoa.people.wire import COLUMNS, Person, listed_person, person_of
 
 SORTS: Final[tuple[PeopleSort, ...]] = ("display_name", "updated_at")
 PERSON: Final = Param(
-    "The person's id; or `external:SOURCE:ID` with the name of a source and the id that the source has for the person.",
+    "The person's id; or `external:SOURCE:ID` with the name or id of a source and the id that it has for the person.",
     example="018f2f3e-5c7a-7c3a-9d5e-3b1c2a4d5e6f",
 )
 _EXTERNAL: Final = "external:"
@@ -29,7 +29,7 @@ _BY_ID: Final = f"SELECT person_id, {_COLUMNS}, active, updated_at FROM person W
 
 _BY_EXTERNAL_ID: Final = """
 SELECT r.person_id FROM source s JOIN source_record r ON r.tenant_id = $1 AND r.source_id = s.source_id
-WHERE s.tenant_id = $1 AND s.name_key = $2 AND r.{column} = $3 {present}"""
+WHERE s.tenant_id = $1 AND s.{by} = $2 AND r.{column} = $3 {present}"""
 
 
 def operations() -> tuple[Operation, ...]:
@@ -78,11 +78,12 @@ async def _list(call: Call[ListQuery, None]) -> Answer:
 
 
 async def _get(call: Call[Any, None]) -> Answer:
-    row = await _row(call.tx, await person_id_of(call.tx, call.path["person"]))
+    row = await person_row(call.tx, await person_id_of(call.tx, call.path["person"]))
     return Answer(content=person_of(row), etag=str(row["version"]))
 
 
-async def _row(tx: TenantTx, person_id: UUID) -> Row:
+async def person_row(tx: TenantTx, person_id: UUID) -> Row:
+    """The person in the columns that `person_of` reads; after a merge, the one who is left. Raises NotFound."""
     row = await tx.fetchrow(_BY_ID, tx.tenant_id, person_id)
     while row is not None and row["merged_into"] is not None:
         row = await tx.fetchrow(_BY_ID, tx.tenant_id, row["merged_into"])
@@ -102,17 +103,28 @@ async def person_id_of(tx: TenantTx, text: str) -> UUID:
     Raises:
         NotFound.
     """
-    if text.startswith(_EXTERNAL):
-        source, colon, external_id = text.removeprefix(_EXTERNAL).partition(":")
-        if not colon or not source or not external_id or "\x00" in text:
-            raise no_such_person()
-        for column, present in (("external_id", ""), ("scim_external_id", "AND r.present")):
-            statement = _BY_EXTERNAL_ID.format(column=column, present=present)
-            found: UUID | None = await tx.fetchval(statement, tx.tenant_id, fold(source), external_id)
-            if found is not None:
-                return found
-        raise no_such_person()
-    found = parse_id(text)
+    named = external_of(text)
+    found = parse_id(text) if named is None else await _by_external_id(tx, *named)
     if found is None:
         raise no_such_person()
     return found
+
+
+def external_of(text: str) -> tuple[str, str] | None:
+    """Source and id in `external:SOURCE:ID`; None for anything else. Raises NotFound for half of one."""
+    if not text.startswith(_EXTERNAL):
+        return None
+    source, _, external_id = text.removeprefix(_EXTERNAL).partition(":")
+    if not source or not external_id or "\x00" in text:
+        raise no_such_person()
+    return source, external_id
+
+
+async def _by_external_id(tx: TenantTx, source: str, external_id: str) -> UUID | None:
+    by, value = ("name_key", fold(source)) if parse_id(source) is None else ("source_id", parse_id(source))
+    for column, present in (("external_id", ""), ("scim_external_id", "AND r.present")):
+        statement = _BY_EXTERNAL_ID.format(by=by, column=column, present=present)
+        found: UUID | None = await tx.fetchval(statement, tx.tenant_id, value, external_id)
+        if found is not None:
+            return found
+    return None
