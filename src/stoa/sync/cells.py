@@ -24,7 +24,8 @@ _EMAIL: Final = r'^[^@\s,;:<>"()\[\]\\]+@[^@\s,;:<>"()\[\]\\.]+(?:\.[^@\s,;:<>"(
 _TRUE: Final = ("1", "true", "yes")
 _FALSE: Final = ("0", "false", "no")
 
-Told = Callable[[str], str]
+# From the column's name and the cell's text: whole sentences, so that they can be translated as such.
+Told = Callable[[str, str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,9 @@ def reading(column: Column, fields: Fields, at: str) -> Reading:
     text = pl.col(at)
     is_name = spec.type is FieldType.REFERENCE or column.field == EXTERNAL_ID
     control = text.str.contains(_CONTROL_IN_NAME if is_name else _CONTROL)
-    flaws = [Flaw("control_character", control, lambda _: "contains a control character, such as a NUL byte")]
+    flaws = [
+        Flaw("control_character", control, lambda name, _: f"{name} contains a control character, such as a NUL byte.")
+    ]
     value, flaw = _typed(column, text)
     if flaw is not None:
         flaws.append(Flaw(flaw.code, flaw.found & ~control, flaw.told))
@@ -64,7 +67,9 @@ def reading(column: Column, fields: Fields, at: str) -> Reading:
         most = min(column.max_length or spec.max_length, spec.max_length)
         flaws.append(_too_long(text, most))
     if column.required:
-        flaws.append(Flaw("required_missing", text.is_null(), lambda _: "is empty; every row must have it"))
+        flaws.append(
+            Flaw("required_missing", text.is_null(), lambda name, _: f"{name} is empty; every row must have it.")
+        )
     return Reading(value, tuple(flaws))
 
 
@@ -82,7 +87,7 @@ def _too_long(text: pl.Expr, most: int) -> Flaw:
     return Flaw(
         "too_long",
         text.str.len_chars() > most,
-        lambda value: f"has {len(value)} characters; at most {most} are possible",
+        lambda name, value: f"{name} has {len(value)} characters; at most {most} are possible.",
     )
 
 
@@ -92,7 +97,9 @@ def _typed(column: Column, text: pl.Expr) -> tuple[pl.Expr, Flaw | None]:
             return pl.when(text.str.contains(r"[\t\r\n]")).then(text.str.replace_all(_BREAK, " ")).otherwise(text), None
         case ColumnType.EMAIL:
             return text, Flaw(
-                "not_an_email", ~text.str.contains(_EMAIL), lambda v: f'is "{shown(v)}", not an e-mail address'
+                "not_an_email",
+                ~text.str.contains(_EMAIL),
+                lambda name, v: f'{name} is "{shown(v)}", not an e-mail address.',
             )
         case ColumnType.BOOLEAN:
             return _boolean(text)
@@ -110,7 +117,7 @@ def _boolean(text: pl.Expr) -> tuple[pl.Expr, Flaw]:
     return value, Flaw(
         "not_a_boolean",
         text.is_not_null() & ~lowered.is_in((*_TRUE, *_FALSE)),
-        lambda v: f'is "{shown(v)}"; it must be 1 or 0, true or false, Yes or No',
+        lambda name, v: f'{name} is "{shown(v)}"; it must be 1 or 0, true or false, Yes or No.',
     )
 
 
@@ -121,7 +128,7 @@ def _date(text: pl.Expr) -> tuple[pl.Expr, Flaw]:
     return value, Flaw(
         "not_a_date",
         text.is_not_null() & value.is_null(),
-        lambda v: f'is "{shown(v)}"; a date must be written like 2024-12-31',
+        lambda name, v: f'{name} is "{shown(v)}"; a date must be written like 2024-12-31.',
     )
 
 
@@ -134,7 +141,7 @@ def _enum(column: Column, text: pl.Expr) -> tuple[pl.Expr, Flaw]:
     return value, Flaw(
         "unknown_value",
         text.is_not_null() & ~lowered.is_in(list(values)),
-        lambda v: f'is "{shown(v)}"; known values are {allowed}',
+        lambda name, v: f'{name} is "{shown(v)}"; known values are {allowed}.',
     )
 
 

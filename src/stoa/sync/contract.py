@@ -171,7 +171,7 @@ def _judged(read: _Read) -> tuple[pl.DataFrame, _Reasons, int]:
         at = read.names[column.source]
         hit = read.cells.filter(found.get_column(flag)).select(ROW_NO, pl.col(at).fill_null(""))
         for row_no, text in hit.iter_rows():
-            reason = RowReason(flaw.code, column.source, f"{column.source} {flaw.told(text)}.")
+            reason = RowReason(flaw.code, column.source, flaw.told(column.source, text))
             if all((known.code, known.column) != (reason.code, reason.column) for known in reasons[row_no]):
                 reasons[row_no].append(reason)
     return typed, reasons, left_out
@@ -262,14 +262,13 @@ def _quarantined(read: _Read, reasons: _Reasons) -> tuple[QuarantinedRow, ...]:
 
 def _told(figures: Mapping[str, int]) -> tuple[Drift, ...]:
     """What was put right or left open, as warnings."""
-    words = {
-        "identical_duplicates": "rows say exactly what another row says; one of each was kept.",
-        "manager_absent": "rows name a manager who is not in the report.",
-        "values_left_out": "values that could not be read were left out.",
-    }
-    return tuple(
-        Drift(code, None, f"{figures[code]} {detail}", Severity.WARN) for code, detail in words.items() if figures[code]
+    twice, absent, left_out = (figures[code] for code in ("identical_duplicates", "manager_absent", "values_left_out"))
+    told = (
+        ("identical_duplicates", twice, f"{twice} rows say exactly what another row says; one of each was kept."),
+        ("manager_absent", absent, f"{absent} rows name a manager who is not in the report."),
+        ("values_left_out", left_out, f"{left_out} values that could not be read were left out."),
     )
+    return tuple(Drift(code, None, detail, Severity.WARN) for code, n, detail in told if n)
 
 
 def _blocked(read: _Read, profile: Profile, drift: tuple[Drift, ...], fields: Fields) -> Admitted:

@@ -49,22 +49,23 @@ def is_for_pages(path: str) -> bool:
 
 def sentences(source: str) -> Iterator[Said]:
     """The ids of a module's sentences, with their lines: `{value}` of an f-string is `%(value)s` of the id."""
-    for line, message in _strings(ast.parse(source)):
-        if _is_prose(message):
+    for line, message, is_raised in _strings(ast.parse(source)):
+        if _is_prose(message) or (is_raised and _is_phrase(message)):
             yield line, message
 
 
-def _strings(node: ast.AST) -> Iterator[Said]:
+def _strings(node: ast.AST, is_raised: bool = False) -> Iterator[tuple[int, str, bool]]:
+    """Line, text, and whether it is part of what is raised."""
     match node:
         case ast.Expr(value=ast.Constant()):
             return
         case ast.JoinedStr():
-            yield node.lineno, _id_of(node)
+            yield node.lineno, _id_of(node), is_raised
         case ast.Constant(value=str(text)):
-            yield node.lineno, text
+            yield node.lineno, text, is_raised
         case _:
             for child in ast.iter_child_nodes(node):
-                yield from _strings(child)
+                yield from _strings(child, is_raised or isinstance(node, ast.Raise))
 
 
 def _id_of(text: ast.JoinedStr) -> str:
@@ -101,11 +102,18 @@ def _word(value: ast.expr) -> str:
 
 
 def _is_prose(message: str) -> bool:
-    """Whether it reads as a title or sentence for people: capital first, words, and no statement of SQL."""
-    words = [word for word in _HOLE.sub(" ", message).split() if word.strip(".,:;!?()`'\"").isalpha()]
-    first = _HOLE.sub("", message).lstrip() if message.startswith("%(") else message
-    begins = message.startswith("%(") or first[:1].isupper()
-    return begins and len(words) >= _FEWEST_WORDS and "\n" not in message and not _SQL.intersection(words)
+    """Whether it reads as a title or sentence for people: a capital first or a full stop last, and no statement."""
+    words = _words(message)
+    reads = message.startswith("%(") or message[:1].isupper() or message.endswith((".", "!", "?"))
+    return reads and len(words) >= _FEWEST_WORDS and "\n" not in message and not _SQL.intersection(words)
+
+
+def _is_phrase(message: str) -> bool:
+    return " " in message and "\n" not in message and bool(_words(message))
+
+
+def _words(message: str) -> list[str]:
+    return [word for word in _HOLE.sub(" ", message).split() if word.strip(".,:;!?()`'\"").isalpha()]
 
 
 def all_sentences() -> frozenset[str]:
