@@ -28,6 +28,7 @@ from stoa.identity.scim.pages import scim_pages
 from stoa.identity.scim.routes import scim_routes
 from stoa.logs import set_up_logging
 from stoa.people import routes as people_routes
+from stoa.people import routes_records as people_records
 from stoa.people import routes_write as people_changes
 from stoa.people.pages import people_pages
 from stoa.people.queries import person_names
@@ -115,6 +116,7 @@ def api_operations(parts: Platform) -> tuple[Operation, ...]:
         *connection_routes.operations(parts.source_worker.planner.target),
         *people_routes.operations(),
         *people_changes.operations(),
+        *people_records.operations(),
     )
 
 

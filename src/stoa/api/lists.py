@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Generic, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import msgspec
@@ -107,6 +107,7 @@ def read_list(
         raise BadQuery(f"This list has no order {asked[:60]!r}.", hint=f"Orders: {', '.join(sorts)}.", parameter="sort")
     where = _where(catalogue, query.filter, since, changed_since)
     told = (call.operation.id, str(call.tx.tenant_id), asked, query.filter or "", str(changed_since or ""))
+    told += tuple(call.path.values())
     scope = "\0".join(("api", *told))
     after = None if query.cursor is None else decode_cursor(query.cursor, scope)
     fields = None if query.fields is None else _fields(query.fields, item_type(call))
@@ -168,4 +169,7 @@ def _link(call: Call[Any, Any], cursor: str) -> tuple[str, str]:
     query: dict[str, Any] = {
         name: value for name, value in msgspec.to_builtins(call.query).items() if value is not None and name != "cursor"
     }
-    return "link", f'<{call.url(call.operation.path)}?{urlencode({**query, "cursor": cursor})}>; rel="next"'
+    path = call.operation.path
+    for name, value in call.path.items():
+        path = path.replace(f"{{{name}}}", quote(value, safe=""))
+    return "link", f'<{call.url(path)}?{urlencode({**query, "cursor": cursor})}>; rel="next"'
