@@ -3,13 +3,15 @@
 import json
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from cyclopts import App, Parameter
 
 from stoa.access.actions import issue_token, revoke
+from stoa.access.clients_rules import WRITES_PEOPLE, checked_days
 from stoa.access.queries import credentials
+from stoa.access.scopes import SCOPES, granted
 from stoa.cli.common import OPERATOR, Options, session, show, show_list
 from stoa.db.transactions import TenantTx
 from stoa.kernel.ids import CredentialId
@@ -21,8 +23,9 @@ from stoa.tenants.model import Connection, NewTenant
 
 tenant_app = App(name="tenant", help="Make and list tenants.")
 token_app = App(name="token", help="Issue and revoke the tokens of a tenant's clients.")
+_SCIM: Final = "scim"
 # What a token may do: each is asked for by the routes of a room.
-_SCOPES = frozenset({"scim"})
+_SCOPES: Final = frozenset({_SCIM, *SCOPES})
 connection_app = App(name="connection", help="Connect a tenant to its HR system and other sources.")
 
 
@@ -126,26 +129,43 @@ async def create_token(
     *,
     scope: str,
     name: str = "",
-    source: str = "SCIM",
+    source: str | None = None,
+    days: int | None = None,
     options: Options = Options(),
 ) -> None:
     """Issue a token. It is printed once and stored as a digest alone.
 
     Args:
         slug: The tenant.
-        scope: What it may do: scim. Several with commas between them.
+        scope: What it may do: scim, or scopes of the API such as api:read,people:write. Several with commas between.
         name: What it is for.
-        source: For scim: the identity provider whose word arrives with it, such as Okta.
+        source: In whose name its word about people arrives: the identity provider for scim (default SCIM), else an API
+            source (default API).
+        days: After how many days it expires. Never when left out.
     """
-    scopes = [part.strip() for part in scope.split(",") if part.strip()]
+    scopes = _scopes(scope)
+    async with session(options) as s, s.platform.database.tenant(await s.tenant_id(slug), OPERATOR) as tx:
+        source_id = None
+        if _SCIM in scopes:
+            source_id = (await actions.ensure_source(tx, "idp", source or "SCIM")).source_id
+        elif granted(frozenset(scopes), WRITES_PEOPLE):
+            source_id = (await actions.ensure_source(tx, "api", source or "API")).source_id
+        expires_at = None if days is None else tx.now + timedelta(days=checked_days(days) or 0)
+        issued = await issue_token(tx, scopes, name or f"{scope[:190]} token", source_id, expires_at)
+    where = {"scim_base_url": scim_base_url(s.base_url, slug)} if _SCIM in scopes else {"base_url": s.base_url}
+    show(options, {"token": issued.token, "id": issued.credential_id, **where})
+
+
+def _scopes(text: str) -> list[str]:
+    """The scopes with commas between them. Raises BadInput."""
+    scopes = [part.strip() for part in text.split(",") if part.strip()]
     if not scopes:
         raise BadInput("--scope names nothing.", hint="For an identity provider: --scope scim.")
     if unknown := sorted(set(scopes) - _SCOPES):
-        raise BadInput(f"There is no scope {unknown[0]!r}.", hint=f"Scopes: {', '.join(sorted(_SCOPES))}.")
-    async with session(options) as s, s.platform.database.tenant(await s.tenant_id(slug), OPERATOR) as tx:
-        source_id = (await actions.ensure_source(tx, "idp", source)).source_id if "scim" in scopes else None
-        issued = await issue_token(tx, scopes, name or f"{scope} token", source_id)
-    show(options, {"token": issued.token, "id": issued.credential_id, "scim_base_url": scim_base_url(s.base_url, slug)})
+        raise BadInput(f"There is no scope {unknown[0][:80]!r}.", hint=f"Scopes: {', '.join(sorted(_SCOPES))}.")
+    if _SCIM in scopes and len(set(scopes)) > 1:
+        raise BadInput("A token for SCIM opens nothing else.", hint="Make a second token for the API.")
+    return scopes
 
 
 @token_app.command(name="list")
