@@ -66,7 +66,7 @@ def test_every_component_has_a_sample_that_calls_it(environment: Environment) ->
 
 
 def test_every_macro_that_others_may_use_is_a_component(environment: Environment) -> None:
-    parts = ("marks", "values", "lists", "forms", "charts")
+    parts = ("states", "marks", "values", "lists", "forms", "charts")
     macros = {
         node.name
         for part in parts

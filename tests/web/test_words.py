@@ -109,7 +109,7 @@ def test_the_texts_are_collected_for_translators(tmp_path: Path) -> None:
     assert {"web", "changes", "people", "console"} <= rooms
     held = found.get("Held")
     assert held is not None
-    assert any(place.endswith("web/ui/marks.html") for place, _ in held.locations)
+    assert any(place.endswith("web/ui/states.html") for place, _ in held.locations)
     rows = found.get("%(num)s row on this page")
     assert rows is not None
     assert rows.id == ("%(num)s row on this page", "%(num)s rows on this page")

@@ -70,25 +70,40 @@ def _asked(ask: Ask) -> ChangesAsk:
 async def _show(visit: Visit, subjects: SubjectNames) -> Response:
     ask = read_ask(visit, LIST)
     async with visit.tx() as tx:
-        story = await story_of(tx, RunId(visit.id("run_id")))
+        story = await story_of(tx, RunId(visit.id("run_id")), alone=True)
         found = ChangesPage((), None) if ask.problem else await changes_found(tx, story.run, _asked(ask))
         shown = await subject_names(tx, subjects, found.rows)
+    reasons = {code: words.reason(visit.gettext, code) for code in {change.reason for change in found.rows}}
     return visit.page(
         "runs/changes.html",
         story=story,
         run=story.run,
         address=f"{visit.base}/runs/{story.run.run_id}",
         listed=LIST.page(visit, ask, Slice(found.rows, found.next)),
-        shown=shown,
-        told=told_fields,
-        linkable=has_person,
+        lines=[_told(change, shown.get(change.ord), reasons[change.reason]) for change in found.rows],
         chips=_chips(visit, story, ask),
         labels=words.fields(visit.gettext, {name for change in found.rows for name in _touched(change)}),
         kinds=words.table(visit.gettext, words.KINDS),
-        reason_words=partial(words.reason, visit.gettext),
         conflict_words=partial(words.conflict, visit.gettext),
         field_words=partial(words.field, visit.gettext),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """One change as its line tells it. name: what to call whom it is about. linked: whether there is somebody to go to.
+    before, after: `told_fields`."""
+
+    change: Change
+    name: str
+    linked: bool
+    reason: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+def _told(change: Change, name: str | None, reason: str) -> _Told:
+    return _Told(change, name or change.subject, has_person(change), reason, *told_fields(change))
 
 
 def has_person(change: Change) -> bool:
@@ -159,7 +174,7 @@ async def _export(visit: Visit, subjects: SubjectNames) -> Response:
         raise BadInput(ask.problem)
     run_id = RunId(visit.id("run_id"))
     async with visit.tx() as tx:
-        story = await story_of(tx, run_id)
+        story = await story_of(tx, run_id, alone=True)
     lines = _lines(visit, subjects, story, replace(_asked(ask), after=None, limit=_EXPORTED_AT_ONCE))
     return csv_answer(f"changes-{run_id}.csv", CSV_HEADER, lines)
 

@@ -144,17 +144,23 @@ def took(run: Run) -> float:
     return float(run.figures.get("plan_seconds", 0)) + float(run.figures.get("apply_seconds", 0))
 
 
-async def story_of(tx: TenantTx, run_id: RunId) -> Story:
-    """A run with what belongs to it. Raises NoSuchRun."""
+async def story_of(tx: TenantTx, run_id: RunId, *, alone: bool = False) -> Story:
+    """A run with what belongs to it. alone: without its connection and the runs that it undoes or that undo it.
+
+    Raises NoSuchRun.
+    """
     run = await run_by_id(tx, run_id)
     window = run.kind is RunKind.SCIM_WINDOW
     plan = await counted_window(tx, run.run_id) if window else plan_of(run.figures, run.counts)
+    source = await tenants.source(tx, run.source_id)
+    if alone:
+        return Story(tx.now, run, source, None, plan, None, ())
     undoes = None if run.of_run is None else await run_by_id(tx, run.of_run)
     connection_id = run.connection_id or (undoes and undoes.connection_id)
     return Story(
         tx.now,
         run,
-        await tenants.source(tx, run.source_id),
+        source,
         await tenants.connection(tx, connection_id) if connection_id else None,
         plan,
         undoes,

@@ -9,42 +9,23 @@ from dataclasses import dataclass
 from functools import lru_cache
 from gettext import NullTranslations
 from pathlib import Path
-from types import BuiltinMethodType, FunctionType, MethodType
 from typing import Any, Final
 
 from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from jinja2.runtime import Context, Macro
+from jinja2.runtime import Context
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from stoa.web.assets import Assets
+from stoa.web.compiling import IMPORTED, QuickEnvironment
 from stoa.web.words import PSEUDO, SOURCE, languages, locale_of, telling
 
 _ROOMS: Final = Path(__file__).parents[1]
-_CALLED_AS_THEY_ARE: Final = frozenset({Macro, FunctionType, MethodType, BuiltinMethodType})
 # Texts are the templates' own, and few; numbers repeat from page to page.
 _REMEMBERED: Final = 8192
-
-
-class _QuickContext(Context):
-    """Calls what a template calls. A page makes thousands of calls, and Jinja2 asks each callable four times whether it
-    wants the context.
-    """
-
-    def call(self, obj: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """What `obj` gives."""
-        if type(obj) not in _CALLED_AS_THEY_ARE or hasattr(obj, "jinja_pass_arg"):
-            return super().call(obj, *args, **kwargs)
-        kwargs.pop("_block_vars", None)
-        kwargs.pop("_loop_vars", None)
-        return obj(*args, **kwargs)
-
-
-class _QuickEnvironment(Environment):
-    """Templates whose calls are quick."""
-
-    context_class = _QuickContext
+# Characters of a text that is shown whole, where `value` of the components would show it whole too.
+_SHORT: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +53,7 @@ class Pages:
     def text(self, template: str, *, language: str = SOURCE, block: str | None = None, **values: object) -> str:
         """The page's HTML."""
         found = self.environments[language].get_template(template)
-        values = {"lang": language, **values}
+        values = {"lang": language, **values, IMPORTED: {}}
         if block is None:
             return found.render(values)
         context: Context = found.new_context(values)
@@ -90,7 +71,7 @@ def make_pages(assets: Assets, *, development: bool = False) -> Pages:
 
 
 def _environment(assets: Assets, loader: FileSystemLoader, language: str, words: NullTranslations) -> Environment:
-    environment = _QuickEnvironment(
+    environment = QuickEnvironment(
         loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
@@ -109,7 +90,15 @@ def _environment(assets: Assets, loader: FileSystemLoader, language: str, words:
 
     names: dict[str, Any] = {"asset": assets.url, **_texts(words)}
     environment.globals.update(names)
-    environment.filters["count"] = count
+    filters: dict[str, Any] = {"count": count, "with_names_of": _with_names_of}
+    environment.filters.update(filters)
+    environment.tests["short"] = _is_short
+
+    @lru_cache(_REMEMBERED)
+    def state_badge(word: str) -> str:
+        return environment.get_template("web/ui/states.html").module.state(word)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType] - what a template exports is known when it is compiled
+
+    environment.globals["state_badge"] = state_badge
     environment.filters["told"] = _telling(language)
     return environment
 
@@ -120,6 +109,16 @@ def _telling(language: str) -> Callable[[object], object]:
     """
     tell = telling(language, pseudo=language == PSEUDO)
     return lambda text: tell(text) if type(text) is str else text
+
+
+def _with_names_of(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    """The names of the members of either, in the order of an index."""
+    return sorted({**old, **new}, key=lambda name: (name.lower(), name))
+
+
+def _is_short(value: object) -> bool:
+    """Whether it is a text that is shown as it is, without a fold."""
+    return isinstance(value, str) and 0 < len(value) <= _SHORT
 
 
 def _texts(words: NullTranslations) -> dict[str, Callable[..., str]]:
@@ -134,7 +133,13 @@ def _texts(words: NullTranslations) -> dict[str, Callable[..., str]]:
     def gettext(text: str, /, **values: object) -> str:
         return Markup(words.gettext(text)) % values if values else plain(text)  # noqa: S704 - the project's own text
 
+    @lru_cache(_REMEMBERED)
+    def counted(one: str, many: str, num: int) -> Markup:
+        return Markup(words.ngettext(one, many, num)) % {"num": num}  # noqa: S704 - the project's own text
+
     def ngettext(one: str, many: str, num: int, /, **values: object) -> str:
+        if not values:
+            return counted(one, many, num)
         return Markup(words.ngettext(one, many, num)) % {"num": num, **values}  # noqa: S704 - the project's own text
 
     return {"_": gettext, "gettext": gettext, "ngettext": ngettext}
