@@ -15,7 +15,6 @@ from stoa.kernel.ids import PersonId, RunId, SourceId, TenantId, new_id
 from stoa.people.catalogue import CATALOGUE
 from stoa.people.listing import PeopleAsk, people_page
 from stoa.people.profile import profile
-from stoa.people.queries import person_by_id
 from stoa.people.timeline import timeline
 from stoa.tenants.actions import create_tenant
 from stoa.tenants.model import NewTenant
@@ -144,14 +143,12 @@ async def test_a_profile_and_its_timeline_use_indexes_alone(database: Database, 
     tenant_id, hr = filled
     async with database.tenant(tenant_id) as tx:
         person_id = PersonId(await tx.fetchval("SELECT person_id FROM person WHERE employee_id = 'E77'"))
-        person = await person_by_id(tx, person_id)
-    assert person is not None
     company = (database, tenant_id, hr, NOBODY)
     small = {
         f"seq:{table}"
         for table in ("tenant", "freshness", "run", "hold", "due_change", "authority", "authority_version", "source")
     }
-    used = await indexes_of(company, lambda tx: profile(tx, person)) - small - LINES
+    used = await indexes_of(company, lambda tx: profile(tx, person_id)) - small - LINES
     assert {"person_pkey", "source_record_pkey", "change_person", "person_manager"} <= used
     assert not {name for name in used if name.startswith("seq:")}
     assert await indexes_of(company, lambda tx: timeline(tx, person_id)) - small >= {"change_person"}

@@ -30,12 +30,11 @@ class Authority:
     ranking: Mapping[str, Sequence[SourceId]]
 
 
-# One statement: a source that is made between two would be in one ranking and not in the other.
-_AUTHORITY = """
-SELECT coalesce((SELECT max(version) FROM authority_version WHERE tenant_id = $1), 0) AS version,
-  ARRAY(SELECT (source_id, kind) FROM source WHERE tenant_id = $1 ORDER BY source_id) AS sources,
+# Of one statement: a source that is made between two would be in one ranking and not in the other.
+AUTHORITY = """coalesce((SELECT max(version) FROM authority_version WHERE tenant_id = $1), 0) AS authority_version,
+  ARRAY(SELECT (source_id, kind) FROM source WHERE tenant_id = $1 ORDER BY source_id) AS authority_sources,
   ARRAY(SELECT (a.field, a.ranked_sources) FROM authority a WHERE a.tenant_id = $1
-    AND a.version = (SELECT max(version) FROM authority_version WHERE tenant_id = $1)) AS fields"""
+    AND a.version = (SELECT max(version) FROM authority_version WHERE tenant_id = $1)) AS authority_fields"""
 
 
 async def authority(tx: TenantTx) -> Authority:
@@ -43,10 +42,15 @@ async def authority(tx: TenantTx) -> Authority:
 
     Never kept from one statement to the next: a source or a version may be made in the same transaction.
     """
-    row = await tx.fetchrow(_AUTHORITY, tx.tenant_id)
+    row = await tx.fetchrow(f"SELECT {AUTHORITY}", tx.tenant_id)
     assert row is not None
-    ranked: dict[str, Sequence[SourceId]] = {pair[0]: tuple(pair[1]) for pair in row["fields"]}
-    return Authority(row["version"], _default_ranking(row["sources"]) | ranked)
+    return authority_of(row)
+
+
+def authority_of(row: Row) -> Authority:
+    """The authority of a row that has the columns of AUTHORITY."""
+    ranked: dict[str, Sequence[SourceId]] = {pair[0]: tuple(pair[1]) for pair in row["authority_fields"]}
+    return Authority(row["authority_version"], _default_ranking(row["authority_sources"]) | ranked)
 
 
 def _default_ranking(sources: Sequence[Row]) -> dict[str, Sequence[SourceId]]:

@@ -12,10 +12,9 @@ from starlette.routing import Route
 from stoa.access.permissions import Permission
 from stoa.changes import words as change_words
 from stoa.changes.rendering import is_outside
-from stoa.db.transactions import TenantTx
+from stoa.kernel.ids import ResourceId
 from stoa.kernel.problems import NotFound
 from stoa.people.explaining import MANAGER, Explained, Word
-from stoa.people.model import Person
 from stoa.people.profile import HeldValue, Profile, profile, survivor_of
 from stoa.people.queries import person_by_id, person_names
 from stoa.people.timeline import Event, Timeline, timeline
@@ -27,7 +26,6 @@ from stoa.web.visiting import Shell, Visit
 
 TIMELINE: Final = Listing(name="timeline", sorts={"at": "at"}, default="-at", catalogue=None)
 _ONE: Final = "/people/{person_id}"
-_LATEST: Final = 10
 
 
 def person_pages(shell: Shell) -> list[Route]:
@@ -44,24 +42,14 @@ class NoSuchPerson(NotFound):
     code = "no_such_person"
 
 
-async def _found(visit: Visit, tx: TenantTx) -> Person:
-    person = await person_by_id(tx, visit.id("person_id"))
-    if person is None:
-        raise NoSuchPerson(
-            visit.gettext("There is no such person in this tenant."),
-            hint=visit.gettext("A rollback may have taken them away. The list of people shows who is there."),
-        )
-    return person
-
-
 async def _show(visit: Visit) -> Response:
     async with visit.tx() as tx:
-        person = await _found(visit, tx)
-        if person.merged_into is not None:
-            return _to_survivor(visit, str(await survivor_of(tx, person)))
-        known = await profile(tx, person)
-        speaker = await _speaker(visit, tx)
-        latest = await timeline(tx, person.person_id, limit=_LATEST)
+        known = await profile(tx, visit.id("person_id"))
+        if known is None:
+            raise _nobody(visit)
+        if known.person.merged_into is not None:
+            return _to_survivor(visit, str(await survivor_of(tx, known.person)))
+    speaker = Speaker(visit.gettext, known.sources)
     lines = [_line(visit, speaker, known, field) for field in known.fields.values()]
     return visit.page(
         "people/person.html",
@@ -71,20 +59,22 @@ async def _show(visit: Visit) -> Response:
         lines=[line for line in lines if line.words],
         silent=[line.label for line in lines if not line.words],
         holds=[(hold, change_words.field(visit.gettext, hold.field), _held_now(known, hold)) for hold in known.holds],
-        events=_shown(visit, latest),
-        more_events=latest.next is not None,
-        labels=_labels(visit, latest),
+        events=_shown(visit, known.latest),
+        more_events=known.latest.next is not None,
+        labels=_labels(visit, known.latest),
     )
 
 
 async def _timeline(visit: Visit) -> Response:
     ask = read_ask(visit, TIMELINE)
     async with visit.tx() as tx:
-        person = await _found(visit, tx)
+        person = await person_by_id(tx, visit.id("person_id"))
+        if person is None:
+            raise _nobody(visit)
         if person.merged_into is not None:
             return _to_survivor(visit, f"{await survivor_of(tx, person)}/timeline")
         names = await person_names(tx, [person.person_id])
-        speaker = await _speaker(visit, tx)
+        speaker = Speaker(visit.gettext, {source.source_id: source for source in await tenants.sources(tx)})
         found = Timeline((), None)
         if ask.problem is None:
             found = await timeline(tx, person.person_id, after=ask.after, limit=ask.limit)
@@ -103,8 +93,11 @@ def _to_survivor(visit: Visit, path: str) -> Response:
     return visit.see(f"/people/{path}", said=visit.gettext("They were merged into this person."), tone="info")
 
 
-async def _speaker(visit: Visit, tx: TenantTx) -> Speaker:
-    return Speaker(visit.gettext, {source.source_id: source for source in await tenants.sources(tx)})
+def _nobody(visit: Visit) -> NoSuchPerson:
+    return NoSuchPerson(
+        visit.gettext("There is no such person in this tenant."),
+        hint=visit.gettext("A rollback may have taken them away. The list of people shows who is there."),
+    )
 
 
 # ------------------------------------------------------------------ fields
@@ -154,8 +147,7 @@ def _line(visit: Visit, speaker: Speaker, known: Profile, field: Explained) -> L
 
 def _said(speaker: Speaker, known: Profile, name: str, word: Word) -> Said:
     source, value, asserted = speaker.name(word.source_id), word.value, word.asserted
-    identity = next((one for key, one in known.identities.items() if key == word.resource_id), None)
-    since = None if identity is None else identity.since.get(name)
+    since = known.identities[ResourceId(word.resource_id)].since.get(name)
     if name != MANAGER:
         return Said(word, source, _plain(value), _plain(asserted), None, since)
     # Of a manager who is not known there is the key alone that the source has for them.

@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 - identifiers come from `columns`, which is code; every value is a bound parameter
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -18,8 +18,8 @@ RECORD = f"""r.source_id, r.external_id, r.resource_id, r.person_id, r.present, 
  {listed(RECORD_VALUES, "r")}, r.scim_external_id, r.raw, r.version, r.created_at, r.updated_at"""
 
 
-def record_of(row: Row) -> Record:
-    """The record in a row that was selected by this module."""
+def record_of(row: Row | Mapping[str, Any]) -> Record:
+    """The record of a row that has the columns of RECORD."""
     raw: dict[str, Any] | None = row["raw"]
     return Record(
         source_id=SourceId(row["source_id"]),
@@ -150,27 +150,27 @@ async def email_is_proven(tx: TenantTx, email_key: str | None) -> bool:
     )
 
 
-_PERSON = f"""p.person_id, {listed(PERSON_COLUMNS, "p")}, p.manager_id, p.access_epoch, p.merged_into, p.version,
+PERSON = f"""p.person_id, {listed(PERSON_COLUMNS, "p")}, p.manager_id, p.access_epoch, p.merged_into, p.version,
  p.created_run"""
 
 
 async def person_by_id(tx: TenantTx, person_id: UUID) -> Person | None:
     """The person with effective values."""
     row = await tx.fetchrow(
-        f"SELECT {_PERSON} FROM person p WHERE p.tenant_id = $1 AND p.person_id = $2", tx.tenant_id, person_id
+        f"SELECT {PERSON} FROM person p WHERE p.tenant_id = $1 AND p.person_id = $2", tx.tenant_id, person_id
     )
-    return None if row is None else _person(row)
+    return None if row is None else person_of(row)
 
 
 async def persons_page(tx: TenantTx, *, after: UUID | None = None, limit: int = 100) -> list[Person]:
     """A page of the tenant's persons in the order of their ids."""
     rows = await tx.fetch(
-        f"""SELECT {_PERSON} FROM person p
+        f"""SELECT {PERSON} FROM person p
         WHERE p.tenant_id = $1 AND ($2::uuid IS NULL OR p.person_id > $2) AND p.merged_into IS NULL
         ORDER BY p.person_id LIMIT $3""",
         tx.tenant_id, after, limit,
     )  # fmt: skip
-    return [_person(row) for row in rows]
+    return [person_of(row) for row in rows]
 
 
 async def persons_by_name(tx: TenantTx, *, after: tuple[str, UUID] | None = None, limit: int = 100) -> list[Person]:
@@ -180,24 +180,25 @@ async def persons_by_name(tx: TenantTx, *, after: tuple[str, UUID] | None = None
     """
     name, person_id = after or ("", UUID(int=0))
     rows = await tx.fetch(
-        f"""SELECT {_PERSON} FROM person p
+        f"""SELECT {PERSON} FROM person p
         WHERE p.tenant_id = $1 AND (p.display_name_key, p.person_id) > ($2, $3::uuid) AND p.merged_into IS NULL
         ORDER BY p.display_name_key, p.person_id LIMIT $4""",
         *(tx.tenant_id, name, person_id, limit),
     )
-    return [_person(row) for row in rows]
+    return [person_of(row) for row in rows]
 
 
 async def reports_of(tx: TenantTx, manager_id: UUID, *, limit: int = 1000) -> list[Person]:
     """Persons whose manager this is, by the effective values (index person_manager)."""
     rows = await tx.fetch(
-        f"SELECT {_PERSON} FROM person p WHERE p.tenant_id = $1 AND p.manager_id = $2 ORDER BY p.person_id LIMIT $3",
+        f"SELECT {PERSON} FROM person p WHERE p.tenant_id = $1 AND p.manager_id = $2 ORDER BY p.person_id LIMIT $3",
         *(tx.tenant_id, manager_id, limit),
     )
-    return [_person(row) for row in rows]
+    return [person_of(row) for row in rows]
 
 
-def _person(row: Row) -> Person:
+def person_of(row: Row) -> Person:
+    """The person of a row that has the columns of PERSON."""
     return Person(
         person_id=PersonId(row["person_id"]),
         active=row["active"],
@@ -211,12 +212,15 @@ def _person(row: Row) -> Person:
     )
 
 
+# What to call a person, as far as any source says anything of the kind.
+NAME = """coalesce(p.display_name, nullif(concat_ws(' ', p.given_name, p.family_name), ''), p.user_name, p.email,
+ p.employee_id)"""
+
+
 async def person_names(tx: TenantTx, ids: Sequence[UUID]) -> dict[UUID, str]:
     """What to call people, by their ids, as far as any source says anything of the kind."""
     rows = await tx.fetch(
-        """SELECT p.person_id, coalesce(p.display_name, nullif(concat_ws(' ', p.given_name, p.family_name), ''),
-          p.user_name, p.email, p.employee_id) AS name
-        FROM person p WHERE p.tenant_id = $1 AND p.person_id = ANY($2)""",
+        f"SELECT p.person_id, {NAME} AS name FROM person p WHERE p.tenant_id = $1 AND p.person_id = ANY($2)",
         *(tx.tenant_id, list(ids)),
     )
     return {row["person_id"]: row["name"] for row in rows if row["name"] is not None}

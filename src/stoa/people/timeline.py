@@ -2,13 +2,13 @@
 
 # ruff: noqa: S608 - a constant of the code; every value is a bound parameter
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from stoa.changes.model import Action, Change, RunKind
 from stoa.changes.queries import STATE
-from stoa.db.transactions import TenantTx
+from stoa.db.transactions import Row, TenantTx
 from stoa.kernel.cursors import Position, number_mark, read_position
 from stoa.kernel.ids import PersonId
 
@@ -36,21 +36,34 @@ class Timeline:
 
 
 # What was journalled of people who were merged into this one stays theirs (`refs`).
-_MERGED: Final = "SELECT person_id FROM person WHERE tenant_id = $1 AND merged_into = $2 ORDER BY person_id LIMIT 100"
+MERGED: Final = "SELECT person_id FROM person WHERE tenant_id = $1 AND merged_into = $2 ORDER BY person_id LIMIT 100"
+# What is told of a change `c` of a run `r`, by name.
+_TOLD: Final[Mapping[str, str]] = {
+    **{name: f"c.{name}" for name in Change.__dataclass_fields__},
+    "state": STATE,
+    "kind": "r.kind",
+    "given_up": "r.state IN ('stale', 'errored')",
+}
+TOLD: Final = tuple(_TOLD)
+TOLD_OF: Final = ", ".join(_TOLD.values())
+JOURNAL: Final = "change c JOIN run r ON r.tenant_id = $1 AND r.run_id = c.run_id"
 _EVENTS: Final = f"""
-SELECT c.run_id, c.ord, c.action, c.reason, c.subject, c.source_id, c.resource_id, c.person_id, c.before, c.after,
-  {STATE} AS state, c.note, c.at, r.kind, r.state IN ('stale', 'errored') AS given_up
-FROM change c JOIN run r ON r.tenant_id = $1 AND r.run_id = c.run_id
+SELECT {", ".join(f"{told} AS {name}" for name, told in _TOLD.items())} FROM {JOURNAL}
 WHERE c.tenant_id = $1 AND c.person_id {{of}} AND c.ord < $3 ORDER BY c.ord DESC LIMIT $4"""
 
 
 async def timeline(tx: TenantTx, person_id: PersonId, *, after: Position | None = None, limit: int = 25) -> Timeline:
     """A page of what was planned for or done to a person's records. Raises BadCursor for a position that is none."""
-    merged = [row["person_id"] for row in await tx.fetch(_MERGED, tx.tenant_id, person_id)]
+    merged = [row["person_id"] for row in await tx.fetch(MERGED, tx.tenant_id, person_id)]
     # One person's changes are read in the order of the index; those of several would have to be sorted.
     of, who = ("= ANY($2)", [person_id, *merged]) if merged else ("= $2", person_id)
     before = (_LAST_ORD,) if after is None else read_position(after, number_mark())
     rows = await tx.fetch(_EVENTS.format(of=of), tx.tenant_id, who, *before, limit + 1)
+    return timeline_of(rows, limit)
+
+
+def timeline_of(rows: Sequence[Row | Mapping[str, Any]], limit: int) -> Timeline:
+    """The timeline of rows that have what TOLD names; one row more than `limit` says that there are further ones."""
     found: list[Event] = []
     for row in rows[:limit]:
         state = "stale" if row["given_up"] and row["state"] == "planned" else row["state"]
