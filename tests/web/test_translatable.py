@@ -32,11 +32,18 @@ def literal(source: str) -> str:
         elif kind == "name" and begun == "block" and text in CLASSES:
             silent = True
         if kind != "whitespace":
-            begun = {"block_begin": "tag"}.get(kind, "block" if begun == "tag" and text == "block" else "")
+            begun = _begun(kind, text, begun)
         if kind == "data" and not silent:
             kept.append("\n" * max(0, number - line) + text)
             line = max(line, number) + text.count("\n")
     return "".join(kept)
+
+
+def _begun(kind: str, text: str, before: str) -> str:
+    """Whether a token is followed by the name of a tag, or of a block."""
+    if kind == "block_begin":
+        return "tag"
+    return "block" if before == "tag" and text == "block" else ""
 
 
 class Texts(HTMLParser):
@@ -49,7 +56,8 @@ class Texts(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._code += tag in CODE
-        self.found += [(self.getpos()[0], value) for name, value in attrs if name in WORDED and _has_words(value or "")]
+        said = [value for name, value in attrs if name in WORDED and value]
+        self.found += [(self.getpos()[0], value) for value in said if _has_words(value)]
 
     def handle_endtag(self, tag: str) -> None:
         self._code -= tag in CODE
@@ -92,6 +100,23 @@ def _is_phrase(text: str) -> bool:
     return bool(words) and text not in NAMES and words[0].isalpha() and words[0][0].isupper() and not text.isupper()
 
 
+# Texts that are made below the pages: of problems, reasons and alerts.
+MADE_BELOW = {"detail", "hint", "advice", "problem", "error"}
+
+
+def untold(source: str) -> list[tuple[int, str]]:
+    """What is shown of texts that were made below the pages, and was not put through `told`: line and name."""
+    found: list[tuple[int, str]] = []
+    for output in ENVIRONMENT.parse(source).find_all(nodes.Output):
+        for shown in output.nodes:
+            match shown:
+                case nodes.Getattr(attr=name) | nodes.Name(name=name) if name in MADE_BELOW:
+                    found.append((shown.lineno, name))
+                case _:
+                    pass
+    return found
+
+
 def test_the_templates_are_found() -> None:
     assert len(TEMPLATES) > 40
 
@@ -125,8 +150,18 @@ def test_what_is_marked_is_not_found() -> None:
     assert list(phrases(source)) == []
 
 
+@pytest.mark.parametrize("source", ["{{ cause.detail }}", "{{ problem }}", "<p>{{ a.b.hint }}</p>"])
+def test_a_text_from_below_that_is_shown_as_it_is_is_found(source: str) -> None:
+    assert len(untold(source)) == 1
+
+
+def test_a_text_from_below_that_is_told_is_not_found() -> None:
+    assert untold('{{ cause.detail|told }}{{ _("Held") }}{{ problem|told }}{{ note.text }}') == []
+
+
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.as_posix().partition("/templates/")[2])
 def test_everything_that_is_read_can_be_translated(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
     assert texts(source) == []
     assert list(phrases(source)) == []
+    assert untold(source) == []
