@@ -19,3 +19,58 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION write_entry FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION write_entry TO stoa_app, stoa_sync;
+
+-- What the audit log is filtered by (src/stoa/events/trail.py). Its own order is that of entry_no.
+CREATE INDEX entry_actor ON entry (tenant_id, actor, entry_no);
+CREATE INDEX entry_at ON entry (tenant_id, at);
+CREATE INDEX event_subject ON event (tenant_id, subject, entry_no);
+-- Changes of people are most of a log. What is not one of them is rare enough to be found by its type alone.
+CREATE INDEX event_type ON event (tenant_id, type, entry_no) WHERE type < 'person' OR type >= 'persoo';
+
+-- How far the tenant's chain was found as it was written, and the first place where it was not.
+CREATE TABLE chain_check (
+  tenant_id uuid PRIMARY KEY REFERENCES tenant,
+  checked_at timestamptz NOT NULL,
+  up_to bigint NOT NULL CHECK (up_to >= 0),
+  broken_seq bigint,
+  broken_entry_no bigint,
+  broken_reason text CHECK (broken_reason IN ('gap', 'chain', 'digest', 'head')),
+  CHECK ((broken_seq IS NULL) = (broken_reason IS NULL))
+);
+SELECT secure_tenant_table('chain_check', 'SELECT, INSERT, UPDATE');
+
+-- The platform's own log: what happens to the operators' accounts, which are of no tenant. Written under the lock of its
+-- head, so its numbers have no gaps and its chain is whole with each commit. Nobody who serves may change or delete a line.
+CREATE TABLE platform_entry (
+  entry_no bigint PRIMARY KEY CHECK (entry_no > 0),
+  at timestamptz NOT NULL,
+  actor text NOT NULL,
+  via text NOT NULL,
+  request_id text,
+  address text CHECK (length(address) BETWEEN 1 AND 100),
+  type text COLLATE "C" NOT NULL,
+  subject text COLLATE "C" NOT NULL,
+  body jsonb NOT NULL,
+  salt bytea NOT NULL,
+  digest bytea NOT NULL,
+  chain bytea NOT NULL
+);
+CREATE INDEX platform_entry_actor ON platform_entry (actor, entry_no);
+CREATE INDEX platform_entry_subject ON platform_entry (subject, entry_no);
+CREATE INDEX platform_entry_type ON platform_entry (type, entry_no);
+CREATE INDEX platform_entry_at ON platform_entry (at);
+GRANT SELECT, INSERT ON platform_entry TO stoa_platform;
+GRANT SELECT ON platform_entry TO stoa_backup;
+
+CREATE TABLE platform_head (
+  only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+  next_no bigint NOT NULL DEFAULT 1,
+  chain bytea NOT NULL DEFAULT '',
+  checked_at timestamptz,
+  up_to bigint,
+  broken_no bigint,
+  broken_reason text CHECK (broken_reason IN ('gap', 'chain', 'digest', 'head'))
+);
+INSERT INTO platform_head DEFAULT VALUES;
+GRANT SELECT, UPDATE ON platform_head TO stoa_platform;
+GRANT SELECT ON platform_head TO stoa_backup;

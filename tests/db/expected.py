@@ -56,8 +56,12 @@ TENANTED: Final = {
     "alert": Tenanted("SIU"),
     "alert_note": Tenanted("SI"),
     "api_client": Tenanted("SIU", seen=("tenant_id", "client_id")),
+    "api_job": Tenanted(),
+    "api_job_input": Tenanted(),
+    "api_job_result": Tenanted(),
     "authority": Tenanted("SI"),
     "authority_version": Tenanted("SI"),
+    "chain_check": Tenanted("SIU"),
     "change": Tenanted(),
     "client_assertion": Tenanted(),
     "connection": Tenanted("SIU"),
@@ -125,6 +129,8 @@ PLATFORM: Final = {
     "operator": {"stoa_platform": "SIU", "stoa_backup": "S"},
     "operator_grant": {"stoa_platform": "SID", "stoa_backup": "S"},
     "operator_session": {"stoa_platform": "SIUD", "stoa_backup": "S"},
+    "platform_entry": {"stoa_platform": "SI", "stoa_backup": "S"},
+    "platform_head": {"stoa_platform": "SU", "stoa_backup": "S"},
     "sign_in_attempt": {"stoa_platform": "SIUD", "stoa_backup": "S"},
 }
 

@@ -89,6 +89,7 @@ _TERMS: Final = {
     "per_minute": None,
 }
 
+
 class ApiLimits(Body, frozen=True):
     """Requests a minute; null where it is as for every tenant."""
 

@@ -2,9 +2,10 @@
 statement that does it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Final, Literal
 from uuid import UUID
 
@@ -12,6 +13,7 @@ import structlog
 
 from stoa.access.passwords import generated_password, hashed
 from stoa.access.permissions import PLATFORM_ROLES, TENANT_ROLES, Role
+from stoa.access.platform_log import note
 from stoa.db.transactions import PlatformTx, Row
 from stoa.kernel.fold import fold
 from stoa.kernel.ids import OperatorId, TenantId, new_id
@@ -230,7 +232,7 @@ async def create_operator(tx: PlatformTx, new: NewOperator) -> tuple[Operator, s
             hint="Change that account's roles, or give it a new password.",
         )
     await _write_grants(tx, operator_id, new.tenant_roles)
-    tx.after_commit(_noting("operator_created", operator_id))
+    _tell(tx, "operator.created", operator_id, {"after": _roles(new.platform_role, new.tenant_roles)})
     return await operator_by_id(tx, operator_id), password
 
 
@@ -250,7 +252,11 @@ async def set_roles(
         return before
     await tx.execute(_SET_ROLE, operator_id, platform_role)
     await _write_grants(tx, operator_id, tenant_roles)
-    tx.after_commit(_noting("operator_roles_changed", operator_id))
+    body = {
+        "before": _roles(before.platform_role, before.tenant_roles),
+        "after": _roles(platform_role, tenant_roles),
+    }
+    _tell(tx, "operator.roles_changed", operator_id, body)
     return await operator_by_id(tx, operator_id)
 
 
@@ -275,7 +281,7 @@ async def reset_password(tx: PlatformTx, operator_id: OperatorId) -> str:
     else. Raises NotFound."""
     password = generated_password()
     await _touch(tx, _RESET, operator_id, await hashed(password), tx.now)
-    tx.after_commit(_noting("operator_password_reset", operator_id))
+    _tell(tx, "operator.password_reset", operator_id)
     return password
 
 
@@ -286,14 +292,18 @@ async def disable(tx: PlatformTx, operator_id: OperatorId) -> None:
         NotFound: there is no such operator. LastAdmin: nobody would be left who could administer the platform.
     """
     await _keep_an_admin(tx, operator_id, leaves=True)
+    before = await _locked(tx, operator_id)
     await _touch(tx, _DISABLE, operator_id, tx.now)
-    tx.after_commit(_noting("operator_disabled", operator_id))
+    if before.disabled_at is None:
+        _tell(tx, "operator.disabled", operator_id, _switch(to_enabled=False))
 
 
 async def enable(tx: PlatformTx, operator_id: OperatorId) -> None:
     """Lets somebody sign in with the account again, with the password and roles that it had. Raises NotFound."""
+    before = await _locked(tx, operator_id)
     await _touch(tx, "UPDATE operator SET disabled_at = NULL WHERE operator_id = $1", operator_id)
-    tx.after_commit(_noting("operator_enabled", operator_id))
+    if before.disabled_at is not None:
+        _tell(tx, "operator.enabled", operator_id, _switch(to_enabled=True))
 
 
 async def _locked(tx: PlatformTx, operator_id: OperatorId) -> Operator:
@@ -309,11 +319,18 @@ async def _touch(tx: PlatformTx, statement: str, operator_id: OperatorId, *param
         raise NotFound("There is no such operator.")
 
 
-def _noting(event: str, operator_id: OperatorId) -> Callable[[], None]:
-    def note() -> None:
-        _log.info(event, operator_id=str(operator_id))
+def _tell(tx: PlatformTx, event: str, operator_id: OperatorId, body: Mapping[str, object] | None = None) -> None:
+    """Writes a line of the platform's own log, and one of the server's once that is certain. Neither names anybody."""
+    note(tx, event, f"operator:{operator_id}", body)
+    tx.after_commit(partial(_log.info, event.replace(".", "_"), operator_id=str(operator_id)))
 
-    return note
+
+def _switch(*, to_enabled: bool) -> dict[str, object]:
+    return {"before": {"enabled": not to_enabled}, "after": {"enabled": to_enabled}}
+
+
+def _roles(platform_role: Role | None, tenant_roles: Mapping[TenantId, Role]) -> dict[str, object]:
+    return {"platform_role": platform_role, "tenant_roles": {str(key): role for key, role in tenant_roles.items()}}
 
 
 async def _keep_an_admin(tx: PlatformTx, operator_id: OperatorId, *, leaves: bool) -> None:

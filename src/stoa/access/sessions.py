@@ -7,12 +7,13 @@ operator's `access_epoch` was raised: by a new password, other roles or a disabl
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from stoa.access.permissions import Role
+from stoa.access.platform_log import note
 from stoa.access.principals import Principal
 from stoa.db.transactions import PlatformTx, Row
 from stoa.kernel.ids import OperatorId, TenantId, new_id
@@ -132,24 +133,36 @@ async def open_session(tx: PlatformTx, operator_id: OperatorId, *, user_agent: s
     made = await tx.execute(
         _OPEN,
         *(new_id(), token_hash(token), operator_id, tx.now, tx.now + LONGEST),
-        *(_plain(user_agent, _LONGEST_AGENT), _plain(address, _LONGEST_ADDRESS)),
+        *(plain(user_agent, _LONGEST_AGENT), plain(address, _LONGEST_ADDRESS)),
     )
     if not made:
         raise NotFound("There is no such account, or it is disabled.")
     return token
 
 
-async def close_session(tx: PlatformTx, token: str | None) -> None:
-    """Ends the session of this token, if it is one."""
-    if (digest := token_hash(token)) is not None:
-        await tx.execute("DELETE FROM operator_session WHERE token_hash = $1", digest)
+async def close_session(tx: PlatformTx, token: str | None) -> OperatorId | None:
+    """Ends the session of this token and gives whose it was; None if there was none."""
+    if (digest := token_hash(token)) is None:
+        return None
+    return await tx.fetchval("DELETE FROM operator_session WHERE token_hash = $1 RETURNING operator_id", digest)
+
+
+async def sign_out(tx: PlatformTx, token: str | None) -> None:
+    """Ends the session of this token, and writes that down."""
+    operator_id = await close_session(tx, token)
+    if operator_id is not None:
+        tx.origin = replace(tx.origin, actor=f"operator:{operator_id}")
+        note(tx, "operator.signed_out", f"operator:{operator_id}")
 
 
 async def close_sessions_of(tx: PlatformTx, operator_id: OperatorId, *, but: UUID | None = None) -> int:
     """Ends an operator's sessions, save one, and gives how many rows went."""
-    return await tx.execute(
+    ended = await tx.execute(
         "DELETE FROM operator_session WHERE operator_id = $1 AND session_id IS DISTINCT FROM $2", operator_id, but
     )
+    if ended:
+        note(tx, "operator.sessions_closed", f"operator:{operator_id}", {"sessions": ended})
+    return ended
 
 
 async def sessions_of(tx: PlatformTx, operator_id: OperatorId) -> list[Session]:
@@ -176,7 +189,7 @@ def token_hash(token: str | None) -> bytes | None:
     return None if token is None or not _TOKEN.fullmatch(token) else hashlib.sha256(token.encode("ascii")).digest()
 
 
-def _plain(text: str, most: int) -> str:
+def plain(text: str, most: int) -> str:
     """A header's text as it may be stored and shown: no control characters, not longer than `most`."""
     return "".join(character for character in text[:most] if character.isprintable())
 

@@ -1,22 +1,25 @@
 """Signing in with e-mail address and password, and changing one's own password."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
 
 from stoa.access.attempts import Attempt, count_attempt, forgive_attempt
 from stoa.access.passwords import WeakPassword, checked_password, hashed, verified
+from stoa.access.platform_log import note
 from stoa.access.principals import Principal
-from stoa.access.sessions import close_session, close_sessions_of, open_session
+from stoa.access.sessions import close_session, close_sessions_of, open_session, plain
 from stoa.db.database import Database
-from stoa.db.transactions import PlatformTx, Row
+from stoa.db.transactions import Origin, PlatformTx, Row
 from stoa.kernel.fold import fold
 from stoa.kernel.ids import OperatorId
 from stoa.kernel.problems import BadInput
 
 _log = structlog.get_logger()
 _LONGEST_EMAIL: Final = 320
+_LONGEST_ADDRESS: Final = 100
+_LONGEST_AGENT: Final = 400
 
 _ACCOUNT: Final = """
 SELECT operator_id, password_hash, access_epoch, disabled_at IS NULL AS enabled FROM operator WHERE email_key = $1"""
@@ -59,34 +62,54 @@ class SignInRefused:
 
 
 async def sign_in(
-    database: Database, email: str, password: str, *, address: str, user_agent: str, replaces: str | None = None
+    database: Database,
+    email: str,
+    password: str,
+    *,
+    address: str,
+    user_agent: str,
+    replaces: str | None = None,
+    request_id: str | None = None,
 ) -> SignedIn | SignInRefused:
     """Opens a session for whoever knows the password of an enabled account.
+
+    Writes a line of the platform's own log, for an attempt that was looked at too. One that comes too soon is not
+    looked at and has none: the line before it tells how long the wait is.
 
     address, user_agent: of the browser. replaces: the token of the session that the browser had, which ends.
     """
     email = email.strip()[:_LONGEST_EMAIL]
+    origin = Origin("anonymous", "console", request_id, address[:_LONGEST_ADDRESS] or None)
     attempt, account = await _begin(database, email, address)
     if not attempt.allowed:
         return _too_soon(attempt)
     verdict = await verified(None if account is None else account["password_hash"], password)
     if account is None or not verdict.right or not account["enabled"]:
+        await _tell_failure(database, origin, attempt, account, right=verdict.right)
         return _wrong(attempt)
     renewed = await hashed(password) if verdict.outdated else None
     operator_id = OperatorId(account["operator_id"])
-    async with database.platform() as tx:
+    async with database.platform(replace(origin, actor=f"operator:{operator_id}")) as tx:
         must_change = await tx.fetchval(_ADMIT, operator_id, account["access_epoch"], tx.now, renewed)
         if must_change is None:
             return _wrong(attempt)
         await forgive_attempt(tx, attempt)
         await close_session(tx, replaces)
         token = await open_session(tx, operator_id, user_agent=user_agent, address=address)
+        note(tx, "operator.signed_in", f"operator:{operator_id}", {"browser": plain(user_agent, _LONGEST_AGENT)})
     _log.info("signed_in", operator_id=str(operator_id))
     return SignedIn(token, must_change)
 
 
 async def change_password(
-    database: Database, principal: Principal, current: str, new: str, *, address: str, user_agent: str
+    database: Database,
+    principal: Principal,
+    current: str,
+    new: str,
+    *,
+    address: str,
+    user_agent: str,
+    request_id: str | None = None,
 ) -> SignedIn | SignInRefused:
     """Gives the principal's account another password. Every session ends but the one that did it, which goes on under
     the fresh token.
@@ -102,13 +125,16 @@ async def change_password(
         return _too_soon(attempt)
     if account is None or account["operator_id"] != principal.operator_id:
         raise BadInput("The account has another e-mail address now.", hint="Sign in again.")
+    origin = Origin(principal.actor, "console", request_id, address[:_LONGEST_ADDRESS] or None)
     if not (await verified(account["password_hash"], current)).right:
+        await _tell_failure(database, origin, attempt, account, right=False)
         return _wrong_current(attempt)
     stored = await hashed(new)
-    async with database.platform() as tx:
+    async with database.platform(origin) as tx:
         if not await tx.execute(_CHANGE, principal.operator_id, account["access_epoch"], stored, tx.now):
             raise BadInput("The account was changed by somebody else just now.", hint="Sign in again.")
         await forgive_attempt(tx, attempt)
+        note(tx, "operator.password_changed", principal.actor)
         await close_sessions_of(tx, principal.operator_id)
         token = await open_session(tx, principal.operator_id, user_agent=user_agent, address=address)
     _log.info("password_changed", operator_id=str(principal.operator_id))
@@ -124,6 +150,20 @@ async def _begin(database: Database, email: str, address: str) -> tuple[Attempt,
 async def _account(tx: PlatformTx, email: str) -> Row | None:
     # PostgreSQL's text holds no NUL, so no account has one.
     return None if "\0" in email else await tx.fetchrow(_ACCOUNT, fold(email))
+
+
+async def _tell_failure(
+    database: Database, origin: Origin, attempt: Attempt, account: Row | None, *, right: bool
+) -> None:
+    """Writes down that a password was not right, or right for a disabled account, and that the account or the address
+    has to wait now. What was typed as an address stays out of it: now and then it is a password.
+    """
+    subject = "" if account is None else f"operator:{account['operator_id']}"
+    reason = "unknown_account" if account is None else "disabled_account" if right else "wrong_password"
+    async with database.platform(origin) as tx:
+        note(tx, "operator.sign_in_failed", subject, {"reason": reason})
+        if attempt.wait_seconds:
+            note(tx, "operator.locked_out", subject, {"wait_seconds": attempt.wait_seconds})
 
 
 def _too_soon(attempt: Attempt) -> SignInRefused:

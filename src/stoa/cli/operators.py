@@ -7,7 +7,7 @@ from cyclopts import App
 from stoa.access import operators
 from stoa.access.operators import NewOperator, Operator, Position
 from stoa.access.permissions import Role
-from stoa.cli.common import Options, out, session, show, show_list
+from stoa.cli.common import OPERATOR, Options, out, session, show, show_list
 from stoa.db.transactions import PlatformTx
 from stoa.kernel.ids import OperatorId, parse_id
 from stoa.kernel.problems import BadInput
@@ -41,7 +41,7 @@ async def create_operator(
         role: The role in the tenant: admin or viewer. Given once, it is the role in each tenant.
     """
     grades = _paired(tenant, role)
-    async with session(options) as s, s.platform.database.platform() as tx:
+    async with session(options) as s, s.platform.database.platform(OPERATOR) as tx:
         ids = await operators.tenant_ids(tx, grades)
         tenant_roles = {ids[slug]: _TENANT[grade] for slug, grade in grades.items()}
         wanted = NewOperator(email, name, _PLATFORM[platform_role] if platform_role else None, tenant_roles)
@@ -82,7 +82,7 @@ async def list_operators(*, search: str = "", options: Options = Options()) -> N
     """
     found: list[Operator] = []
     after: Position | None = None
-    async with session(options) as s, s.platform.database.platform() as tx:
+    async with session(options) as s, s.platform.database.platform(OPERATOR) as tx:
         while True:
             page, after = await operators.operators(tx, search=search, after=after, limit=_PAGE)
             found += page
@@ -115,7 +115,7 @@ async def reset_password(operator: str, *, options: Options = Options()) -> None
     Args:
         operator: Its e-mail address or id.
     """
-    async with session(options) as s, s.platform.database.platform() as tx:
+    async with session(options) as s, s.platform.database.platform(OPERATOR) as tx:
         found = await _find(tx, operator)
         password = await operators.reset_password(tx, found.operator_id)
     show(options, {"email": found.email, "first_password": password, "sign_in_url": f"{s.base_url}/console/sign-in"})
@@ -130,7 +130,7 @@ async def disable(operator: str, *, options: Options = Options()) -> None:
     Args:
         operator: Its e-mail address or id.
     """
-    async with session(options) as s, s.platform.database.platform() as tx:
+    async with session(options) as s, s.platform.database.platform(OPERATOR) as tx:
         found = await _find(tx, operator)
         await operators.disable(tx, found.operator_id)
     show(options, {"disabled": found.email})
@@ -143,7 +143,7 @@ async def enable(operator: str, *, options: Options = Options()) -> None:
     Args:
         operator: Its e-mail address or id.
     """
-    async with session(options) as s, s.platform.database.platform() as tx:
+    async with session(options) as s, s.platform.database.platform(OPERATOR) as tx:
         found = await _find(tx, operator)
         await operators.enable(tx, found.operator_id)
     show(options, {"enabled": found.email})

@@ -100,12 +100,13 @@ class Database:
         tx.committed()
 
     @asynccontextmanager
-    async def platform(self) -> AsyncGenerator[PlatformTx]:
+    async def platform(self, origin: Origin = SYSTEM) -> AsyncGenerator[PlatformTx]:
         """A transaction across tenants, which sees only what stoa_platform was granted."""
         async with self._connection("platform") as connection:
-            tx = PlatformTx(connection, self.clock(), self.notifier.poke)
+            tx = PlatformTx(connection, self.clock(), self.notifier.poke, origin)
             async with _transaction(tx, "BEGIN"):
                 yield tx
+                await tx.finish()
         tx.committed()
 
     @asynccontextmanager
@@ -123,6 +124,8 @@ class Database:
                 if not is_gone(connection):
                     connection.terminate()
                 raise _lost() from error
+        if tx.told:
+            raise RuntimeError("what happened was not told: that takes a transaction, and here is none")
         tx.committed()
 
     @asynccontextmanager

@@ -132,9 +132,36 @@ class Tx:
 
 
 class PlatformTx(Tx):
-    """A transaction that sees, of all tenants, only the columns that resolve a token or host and claim the next job."""
+    """A transaction that sees, of all tenants, only the columns that resolve a token or host and claim the next job.
 
-    __slots__ = ()
+    Attributes:
+        origin: who acts.
+        told: what the platform's own log is to say, in order. Replaced, never changed in place: a savepoint that fails
+            puts the earlier back.
+        at_end: what runs when the block has ended, before the commit, if anything is to be told.
+    """
+
+    __slots__ = ("at_end", "origin", "told")
+
+    def __init__(self, connection: Connection, now: datetime, poke: Poke, origin: Origin = SYSTEM) -> None:
+        super().__init__(connection, now, poke)
+        self.origin = origin
+        self.told: tuple[tuple[str, str, dict[str, Any]], ...] = ()
+        self.at_end: Callable[[PlatformTx], Awaitable[None]] | None = None
+
+    async def finish(self) -> None:
+        """Runs what closes the transaction. Called by the database alone."""
+        if self.told and self.at_end is not None:
+            await self.at_end(self)
+
+    def _keep(self) -> Callable[[], None]:
+        told, put_back_rest = self.told, super()._keep()
+
+        def put_back() -> None:
+            self.told = told
+            put_back_rest()
+
+        return put_back
 
 
 BeforeCommit = Callable[["TenantTx"], Awaitable[None]]

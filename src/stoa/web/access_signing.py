@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from stoa.access.passwords import LONGEST, SHORTEST, WeakPassword
-from stoa.access.sessions import close_session, entry_of
+from stoa.access.sessions import entry_of, sign_out
 from stoa.access.signing_in import SignedIn, SignInRefused, change_password, sign_in
 from stoa.web.access_cookies import drop_session, keep_session, session_token
 from stoa.web.guarding import open_action, open_page, platform_action, platform_page
@@ -79,6 +79,7 @@ async def _sign_in(visit: Visit) -> Response:
         address=address,
         user_agent=user_agent,
         replaces=session_token(visit.request),
+        request_id=visit.origin.request_id,
     )
     if isinstance(answer, SignInRefused):
         page = visit.page(
@@ -92,7 +93,7 @@ async def _sign_in(visit: Visit) -> Response:
 
 async def _sign_out(visit: Visit) -> Response:
     async with visit.platform() as tx:
-        await close_session(tx, session_token(visit.request))
+        await sign_out(tx, session_token(visit.request))
     response = RedirectResponse(f"{_SIGN_IN}?left", 303)
     drop_session(visit.request, response)
     return response
@@ -128,7 +129,13 @@ async def _change(visit: Visit) -> Response:
     address, user_agent = sender(visit.request)
     try:
         answer = await change_password(
-            visit.shell.database, visit.principal, current, new, address=address, user_agent=user_agent
+            visit.shell.database,
+            visit.principal,
+            current,
+            new,
+            address=address,
+            user_agent=user_agent,
+            request_id=visit.origin.request_id,
         )
     except WeakPassword as weak:
         return _password_form(visit, following, 422, new=str(weak))

@@ -125,8 +125,8 @@ class Visit:
         return self.shell.database.tenant(self._tenant().tenant_id, self.origin)
 
     def platform(self) -> AbstractAsyncContextManager[PlatformTx]:
-        """A transaction across tenants."""
-        return self.shell.database.platform()
+        """A transaction across tenants, in the visitor's name."""
+        return self.shell.database.platform(self.origin)
 
     @property
     def origin(self) -> Origin:

@@ -17,7 +17,7 @@ from rich.table import Table
 from stoa.access.operators import NewOperator, create_operator
 from stoa.access.permissions import Role
 from stoa.cli.children import Child
-from stoa.cli.common import Options, Session, err, out, session
+from stoa.cli.common import OPERATOR, Options, Session, err, out, session
 from stoa.cli.demo.companies import Simulators, read_simulators
 from stoa.cli.demo.onboarding import Onboarded, count_people, in_parallel, make_tenant, push_people, sync_people
 from stoa.cli.demo.scenes import SceneFailed, Stage, play, something_to_decide
@@ -250,7 +250,7 @@ def _what_next(running: Stack, simulators: Simulators, everybody: Sequence[Onboa
 
 
 async def _make_operator(s: Session) -> str:
-    async with s.platform.database.platform() as tx:
+    async with s.platform.database.platform(OPERATOR) as tx:
         _, password = await create_operator(tx, NewOperator(_EMAIL, "Demo operator", Role.PLATFORM_ADMIN))
     return password
 
