@@ -20,6 +20,7 @@ from stoa.analytics.webhooks.jobs import webhook_jobs
 from stoa.analytics.webhooks.line import Desk
 from stoa.analytics.webhooks.sending import Way
 from stoa.analytics.webhooks.slots import Slots
+from stoa.api.background import forgetting_jobs, note_dead
 from stoa.changes.rendering import render_changes
 from stoa.db.database import Database, open_database
 from stoa.db.keyring import KeyRing
@@ -32,6 +33,7 @@ from stoa.kernel.problems import Misconfigured
 from stoa.outbound.http import HttpClient
 from stoa.outbound.mail import FileMailbox, MailSender, SmtpSender, SmtpServer
 from stoa.people.counting import recount_all
+from stoa.people.importing import importing_jobs
 from stoa.people.keys import KEYS_JOB, fill_keys
 from stoa.people.target import People
 from stoa.settings import Settings
@@ -81,6 +83,8 @@ class Platform:
             EXPIRY_JOB: expiry_job(expiring_credential),
             RECOUNT_JOB: recount_all,
             KEYS_JOB: fill_keys,
+            **importing_jobs(),
+            **forgetting_jobs(),
             **webhook_jobs(),
         }
 
@@ -111,6 +115,7 @@ async def tell_of_dead_job(tx: TenantTx, dead: DeadJob) -> None:
     """Raises an alert about a job that is not tried any more; not about mail and the like, which would only ask for
     more of it. It is resolved once the job was done after all.
     """
+    await note_dead(tx, dead)
     if dead.kind in OWN_JOBS:
         return
     alert = await raise_alert(

@@ -149,8 +149,8 @@ async def replace_by_external_id(
     return await _told(tx, record, await actions.assert_record(tx, record, asserted))
 
 
-async def remove(tx: TenantTx, source_id: SourceId, person_id: UUID, seen: Seen) -> None:
-    """Takes the source's record of a person back. History stays.
+async def remove(tx: TenantTx, source_id: SourceId, person_id: UUID, seen: Seen) -> PersonId:
+    """Takes the source's record of a person back, and gives the person's id. History stays.
 
     Raises:
         NotFound, NoRecord, and what `seen` raises.
@@ -162,6 +162,7 @@ async def remove(tx: TenantTx, source_id: SourceId, person_id: UUID, seen: Seen)
             hint="GET /v1/people/{person}/records lists what each source says of them.",
         )
     await actions.remove_record(tx, record)
+    return record.person_id
 
 
 async def _provisioned(tx: TenantTx, made: Provisioned | Refused) -> Written | Refused:
