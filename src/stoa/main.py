@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stoa.access.budgets import Budgets
 from stoa.api import alerts as alert_routes
+from stoa.api import jobs as job_routes
 from stoa.api import tenants as tenant_routes
 from stoa.api.answers import problem_answer, trace_of
 from stoa.api.clients_address import as_sent
@@ -28,6 +29,7 @@ from stoa.identity.scim.pages import scim_pages
 from stoa.identity.scim.routes import scim_routes
 from stoa.logs import set_up_logging
 from stoa.people import routes as people_routes
+from stoa.people import routes_bulk as people_bulk
 from stoa.people import routes_records as people_records
 from stoa.people import routes_write as people_changes
 from stoa.people.pages import people_pages
@@ -117,6 +119,8 @@ def api_operations(parts: Platform) -> tuple[Operation, ...]:
         *people_routes.operations(),
         *people_changes.operations(),
         *people_records.operations(),
+        *people_bulk.operations(),
+        *job_routes.operations(),
     )
 
 
