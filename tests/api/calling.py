@@ -1,10 +1,13 @@
 """Clients of the public API as the web process serves it, without a network."""
 
+import asyncio
+import socket
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
+import uvicorn
 
 from stoa.access.actions import issue_token
 from stoa.composition import Store, platform
@@ -32,6 +35,20 @@ async def serving(
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         async with httpx2.AsyncClient(transport=transport, base_url=BASE_URL, headers=headers) as client:
             yield client
+
+
+@asynccontextmanager
+async def listening(server: embedded.Server) -> AsyncGenerator[str]:
+    """The whole application behind uvicorn; gives its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        settings = Settings.model_validate({"state_dir": Path("/nonexistent"), "base_url": base_url})
+        async with platform(settings, Store(server.url, server.keyring_path)) as parts:
+            running = uvicorn.Server(uvicorn.Config(serve(parts), lifespan="off", ws="none", log_level="warning"))
+            task = asyncio.create_task(running.serve(sockets=[listener]))
+            yield base_url
+            running.should_exit = True
+            await task
 
 
 async def token_of(

@@ -1,19 +1,16 @@
 """The OpenAPI 3.1 document, made from the operations: what is documented is what is served."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Final
 
 import msgspec
 
 from stoa.access.scopes import SCOPES
 from stoa.api import errors, versions
-from stoa.api.lists import Tombstone
+from stoa.api.openapi_schemas import Json, ProblemDocument, Schemas
 from stoa.api.operations import Operation
 from stoa.api.problems import MEDIA_TYPE, kind_of, phrase
 from stoa.kernel.problems import BadInput, Conflict, NotFound, Problem
-
-Json = dict[str, Any]
-_REF: Final = "#/components/schemas/{name}"
 
 TAGS: Final[Mapping[str, str]] = {
     "People": "People as they are in effect, and what each source says of them.",
@@ -58,7 +55,7 @@ _WITH_KEY: Final[tuple[type[Problem], ...]] = (errors.IdempotencyInFlight, error
 def document(operations: Iterable[Operation], *, base_url: str) -> Json:
     """The whole document."""
     listed = tuple(operations)
-    schemas = _Schemas(listed)
+    schemas = Schemas(listed)
     used = [tag for tag in TAGS if any(operation.tag == tag for operation in listed)]
     return {
         "openapi": "3.1.0",
@@ -82,97 +79,14 @@ def document(operations: Iterable[Operation], *, base_url: str) -> Json:
     }
 
 
-class _Schemas:
-    """JSON Schemas of all types of the operations, by msgspec, with references to components."""
-
-    def __init__(self, operations: Sequence[Operation]) -> None:
-        types: list[Any] = [_ProblemDocument, Tombstone]
-        for operation in operations:
-            types.extend(one for one in operation.answers.values() if one is not None)
-            if operation.body is not None:
-                types.append(operation.body)
-        unique = list(dict.fromkeys(types))
-        found, components = msgspec.json.schema_components(unique, ref_template=_REF)
-        renamed = {name: _component_name(name) for name in components}
-        self.components: dict[str, Json] = {
-            renamed[name]: _with_names(schema, renamed) for name, schema in components.items()
-        }
-        self._of = {kind: _with_names(schema, renamed) for kind, schema in zip(unique, found, strict=True)}
-        for name, schema in list(self.components.items()):
-            self._loosen_items(name, schema)
-        del self.components["Tombstone"]
-
-    def _loosen_items(self, name: str, schema: Json) -> None:
-        """With `fields` an item has the wanted members alone, and a tombstone fewer still: a page's items have no
-        required member but their id."""
-        items = schema.get("properties", {}).get("items", {}).get("items", {})
-        if not name.endswith("Page") or "$ref" not in items:
-            return
-        own = items["$ref"].rpartition("/")[2]
-        listed = f"{own}Item"
-        whole = self.components[own]
-        self.components[listed] = {
-            **whole,
-            "title": listed,
-            "description": f"{whole.get('description', own)} In a list it has what `fields` asks for.",
-            "properties": {**whole["properties"], **self.components["Tombstone"]["properties"]},
-            "required": ["id"],
-        }
-        items["$ref"] = _REF.format(name=listed)
-
-    def of(self, kind: Any) -> Json:
-        """The schema of a type: a reference, as a rule."""
-        return self._of[kind]
-
-
-def _component_name(name: str) -> str:
-    # msgspec writes Page[Person] as Page_Person_.
-    if name.startswith("Page_"):
-        return f"{name.removeprefix('Page_').rstrip('_')}Page"
-    return name.strip("_")
-
-
-def _with_names(value: Any, renamed: Mapping[str, str]) -> Any:
-    match value:
-        case dict():
-            members = cast("Json", value)
-            reference = members.get("$ref")
-            if isinstance(reference, str):
-                return {"$ref": _REF.format(name=renamed[reference.rpartition("/")[2]])}
-            return {name: _titled(name, _with_names(one, renamed)) for name, one in members.items()}
-        case list():
-            items = cast("list[Any]", value)
-            return [_with_names(one, renamed) for one in items]
-        case _:
-            return value
-
-
-def _titled(name: str, value: Any) -> Any:
-    if name != "title" or not isinstance(value, str):
-        return value
-    return _component_name(value.replace("[", "_").replace("]", "_")) if value.startswith("Page[") else value
-
-
-class _ProblemDocument(msgspec.Struct, kw_only=True):
-    """A problem document (RFC 9457). Further members say more of some kinds."""
-
-    type: str
-    title: str
-    status: int
-    code: str
-    detail: str
-    hint: str | None = None
-    trace_id: str | None = None
-
-
-def _paths(operations: Sequence[Operation], schemas: _Schemas) -> Json:
+def _paths(operations: Sequence[Operation], schemas: Schemas) -> Json:
     paths: dict[str, Json] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas)
     return dict(sorted(paths.items()))
 
 
-def _operation(operation: Operation, schemas: _Schemas) -> Json:
+def _operation(operation: Operation, schemas: Schemas) -> Json:
     described = operation.description or operation.summary
     if operation.scope is not None:
         described = f"{described}\n\nScope: `{operation.scope}`."
@@ -266,7 +180,7 @@ def _header_parameters(operation: Operation) -> list[Json]:
     return found
 
 
-def _responses(operation: Operation, schemas: _Schemas) -> Json:
+def _responses(operation: Operation, schemas: Schemas) -> Json:
     found: Json = {}
     for status, kind in operation.answers.items():
         answer: Json = {
@@ -275,12 +189,14 @@ def _responses(operation: Operation, schemas: _Schemas) -> Json:
         }
         if kind is not None:
             answer["content"] = {operation.media_type: {"schema": schemas.of(kind)}}
+            if links := schemas.links(operation, kind):
+                answer["links"] = links
         found[str(status)] = answer
     for status, kinds in sorted(_refusals(operation).items()):
         codes = "; ".join(f"`{one.code}`: {kind_of(one).title}" for one in kinds)
         refusal: Json = {
             "description": f"{phrase(status)}. {codes}",
-            "content": {MEDIA_TYPE: {"schema": schemas.of(_ProblemDocument)}},
+            "content": {MEDIA_TYPE: {"schema": schemas.of(ProblemDocument)}},
         }
         if status in {429, 503}:
             refusal["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}

@@ -31,26 +31,11 @@ def read_query(operation: Operation, text: bytes) -> Any:
     Raises:
         BadQuery: one is unknown, repeated, or not of its type; or the text is not UTF-8.
     """
-    given: dict[str, str] = {}
-    if text:
-        try:
-            pairs = parse_qsl(
-                text.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_PARAMETERS, errors="strict"
-            )
-        except UnicodeDecodeError:
-            raise BadQuery("The query is not percent-encoded UTF-8.") from None
-        except ValueError:
-            raise BadQuery(f"The query has more than {_MOST_PARAMETERS} parameters.") from None
-        for name, value in pairs:
-            if name in given:
-                raise BadQuery(f"The parameter {name[:60]!r} is given twice.", parameter=name[:60])
-            if _NUL in value or _NUL in name:
-                raise BadQuery("The query contains a NUL character.", parameter=name[:60].replace(_NUL, ""))
-            given[name] = value
-    elif not operation.query.__struct_fields__:
+    if not text and not operation.query.__struct_fields__:
         return operation.query()
+    given = _pairs(text)
     try:
-        return msgspec.convert(given, operation.query, strict=False)
+        found = msgspec.convert(given, operation.query, strict=False)
     except msgspec.ValidationError as error:
         detail, name = _told(error)
         if "unknown field" not in detail:
@@ -59,6 +44,33 @@ def read_query(operation: Operation, text: bytes) -> Any:
         raise BadQuery(
             f"This operation has no parameter {name[:60]!r}.", hint=f"Its parameters: {known}.", parameter=name[:60]
         ) from None
+    # A parameter may be a word of Python, as `from` is: its field then has another name.
+    fields = dict(zip(operation.query.__struct_encode_fields__, operation.query.__struct_fields__, strict=True))
+    for name, value in given.items():
+        # msgspec reads the text null as an absent value.
+        if getattr(found, fields[name]) is None:
+            raise BadQuery(f"{name}: {value[:60]!r} is not a value of it.", parameter=name)
+    return found
+
+
+def _pairs(text: bytes) -> dict[str, str]:
+    """The parameters as they were sent. Raises BadQuery."""
+    try:
+        pairs = parse_qsl(
+            text.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_PARAMETERS, errors="strict"
+        )
+    except UnicodeDecodeError:
+        raise BadQuery("The query is not percent-encoded UTF-8.") from None
+    except ValueError:
+        raise BadQuery(f"The query has more than {_MOST_PARAMETERS} parameters.") from None
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in given:
+            raise BadQuery(f"The parameter {name[:60]!r} is given twice.", parameter=name[:60])
+        if _NUL in value or _NUL in name:
+            raise BadQuery("The query contains a NUL character.", parameter=name[:60].replace(_NUL, ""))
+        given[name] = value
+    return given
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
