@@ -15,14 +15,17 @@ import pytest
 import structlog
 
 from stoa.db import embedded
-from stoa.db.database import Database, open_database
+from stoa.db.database import Database, Pool, open_database
 from stoa.db.keyring import KeyRing
 from stoa.db.migrations import migrate
+from stoa.db.notify import Notifier
 from stoa.db.roles import dsn_for
+from stoa.kernel.clock import system_clock
 from stoa.kernel.ids import TenantId
 from stoa.tenants.actions import create_tenant
 from stoa.tenants.model import NewTenant
 from stoa.tenants.sealing import Sealer
+from tests.hosting import Host, hosting
 
 # The same examples on every machine and every day: what fails in one run fails in the next.
 hypothesis.settings.register_profile("stoa", derandomize=True, deadline=None, print_blob=True)
@@ -112,12 +115,64 @@ def sealer(keyring: KeyRing) -> Sealer:
     return Sealer(keyring.sealing_keys)
 
 
+class _Pools:
+    """Connections that outlast a test: PostgreSQL starts a process for each, which learns the tables anew."""
+
+    def __init__(self, connect_args: ConnectArgs) -> None:
+        self._connect_args = connect_args
+        self._opened: Database | None = None
+
+    async def lent(self) -> Database:
+        """The pools for one test, with a notifier of its own."""
+        if self._opened is None:
+            self._opened = await open_database(self._connect_args)
+        return Database(self._opened._pools, Notifier(self._connect_args("stoa_platform")), clock=system_clock)
+
+    async def back(self, lent: Database) -> None:
+        """Takes them back. If the test closed them, or still holds a connection, the next gets others."""
+        await lent.notifier.close()
+        if self._opened is not None and not all(_at_rest(pool) for pool in self._opened._pools.values()):
+            await self.close()
+
+    async def close(self) -> None:
+        """Ends all connections."""
+        if self._opened is not None:
+            self._opened, ended = None, self._opened
+            await ended.notifier.close()
+            for pool in ended._pools.values():
+                pool.terminate()
+
+
+def _at_rest(pool: Pool) -> bool:
+    return not pool.is_closing() and pool.get_idle_size() == pool.get_size()
+
+
+@pytest.fixture(scope="session")
+async def _pools(connect_args: ConnectArgs) -> AsyncGenerator[_Pools]:
+    pools = _Pools(connect_args)
+    yield pools
+    await pools.close()
+
+
 @pytest.fixture
-async def database(connect_args: ConnectArgs) -> AsyncGenerator[Database]:
+async def database(_pools: _Pools) -> AsyncGenerator[Database]:
     """Pools of the application's roles."""
-    opened = await open_database(connect_args)
-    yield opened
-    await opened.close()
+    before = asyncio.all_tasks()
+    lent = await _pools.lent()
+    yield lent
+    # The loop lasts as long as the connections do; what a test has left running does not.
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    await _pools.back(lent)
+
+
+@pytest.fixture(scope="session")
+async def host() -> AsyncGenerator[Host]:
+    """A server for the applications of tests."""
+    async with hosting() as made:
+        yield made
 
 
 @pytest.fixture

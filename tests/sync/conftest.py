@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import uvicorn
 
 from stoa.changes import actions, queries
 from stoa.changes.actions import SOURCE_JOB
@@ -33,6 +31,7 @@ from stoa_simulators.estate import Tenancy, build_estate
 from stoa_simulators.server import create_app
 from stoa_simulators.workday.faults import FaultKind, make_fault
 from tests.conftest import MakeTenant
+from tests.hosting import Host
 
 PEOPLE = 120
 HASH_KEY = b"0123456789abcdef0123456789abcdef"
@@ -132,7 +131,9 @@ async def _at_once(_: float) -> None:
 
 
 @pytest.fixture
-async def open_office(database: Database, sealer: Sealer, make_tenant: MakeTenant) -> AsyncGenerator[OpenOffice]:
+async def open_office(
+    database: Database, sealer: Sealer, make_tenant: MakeTenant, host: Host
+) -> AsyncGenerator[OpenOffice]:
     """Makes an office; keyword arguments are those of the connection's settings."""
     offsets: dict[TenantId, timedelta] = {}
 
@@ -142,10 +143,8 @@ async def open_office(database: Database, sealer: Sealer, make_tenant: MakeTenan
     database.use_clock_offset(offset_of)
     estate = build_estate(companies=1, people=PEOPLE, seed=11, start=datetime.now(UTC).date())
     ((slug, tenancy),) = estate.items()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
-        server = uvicorn.Server(uvicorn.Config(create_app(estate), lifespan="off", ws="none", log_level="warning"))
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
+    address = host.address
+    with host.serving(create_app(estate)):
         async with HttpClient(sleep=_at_once) as client:
             opener = Opener(discover(("stoa.hris",)), sealer, client, frozenset({address}))
             source_worker = SourceWorker(Planner(People(), opener, HASH_KEY))
@@ -161,8 +160,6 @@ async def open_office(database: Database, sealer: Sealer, make_tenant: MakeTenan
                 return Office(database, tenant_id, tenancy, connection, worker, source_worker, config, offsets)
 
             yield make
-        server.should_exit = True
-        await serving
 
 
 @pytest.fixture
