@@ -35,6 +35,7 @@ async def run_worker(settings: Settings, store: Store, stop: asyncio.Event | Non
         _log.info("started", version=VERSION)
         async with asyncio.TaskGroup() as group:
             group.create_task(worker.run(stopping))
-            group.create_task(Sequencer(parts.database).run(stopping))
-            group.create_task(Dispatcher(parts.webhook_desk()).run(stopping))
+            dispatcher = Dispatcher(parts.webhook_desk())
+            group.create_task(Sequencer(parts.database, on_numbered=dispatcher.numbered).run(stopping))
+            group.create_task(dispatcher.run(stopping))
     _log.info("stopped")

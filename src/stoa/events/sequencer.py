@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -12,7 +13,7 @@ from stoa.db.transactions import Origin
 from stoa.events import metrics
 from stoa.events.actions import NUMBERED_AT_ONCE, number_entries
 from stoa.events.model import CHANNEL
-from stoa.events.queries import tenants_with_unnumbered
+from stoa.events.queries import last_seq, tenants_with_unnumbered
 from stoa.kernel.ids import TenantId
 
 _POLL_SECONDS: Final = 1.0
@@ -20,6 +21,8 @@ _POLL_SECONDS: Final = 1.0
 _REST_SECONDS: Final = 0.003
 _TENANTS_AT_ONCE: Final = 4
 _ORIGIN: Final = Origin(actor="system", via="worker")
+# (tenant, number of its last event)
+OnNumbered = Callable[[TenantId, int], None]
 _log = structlog.get_logger()
 
 
@@ -27,10 +30,16 @@ class Sequencer:
     """Numbers entries some milliseconds after their commit. Any number of them may run at once, in any number of
     processes."""
 
-    def __init__(self, database: Database, *, batch: int = NUMBERED_AT_ONCE) -> None:
-        """batch: the most entries of one tenant that are numbered before the next tenant's turn."""
+    def __init__(
+        self, database: Database, *, batch: int = NUMBERED_AT_ONCE, on_numbered: OnNumbered | None = None
+    ) -> None:
+        """batch: the most entries of one tenant that are numbered before the next tenant's turn.
+
+        on_numbered: told after the commit that a tenant's events have numbers up to the one given.
+        """
         self._database = database
         self._batch = batch
+        self._on_numbered = on_numbered
 
     async def run(self, stop: asyncio.Event) -> None:
         """Numbers until `stop` is set, woken by each commit that wrote an entry and looking each second besides."""
@@ -54,7 +63,11 @@ class Sequencer:
 
         async def number_one(tenant_id: TenantId) -> int:
             async with turn, self._database.tenant(tenant_id, _ORIGIN) as tx:
-                return await number_entries(tx, limit=self._batch)
+                numbered = await number_entries(tx, limit=self._batch)
+                last = await last_seq(tx) if numbered and self._on_numbered is not None else 0
+            if last and self._on_numbered is not None:
+                self._on_numbered(tenant_id, last)
+            return numbered
 
         counts = await asyncio.gather(*map(number_one, tenants), return_exceptions=True)
         # Every tenant had its turn before one tenant's trouble is told.

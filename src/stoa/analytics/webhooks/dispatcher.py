@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections import defaultdict
 from typing import Final
 from uuid import UUID
 
@@ -18,8 +19,10 @@ from stoa.events.model import NUMBERED_CHANNEL
 from stoa.kernel.ids import EndpointId, TenantId, new_id
 
 _POLL_SECONDS: Final = 1.0
-# Between two looks: at least this long, and at least as long as the last look took.
+# Between two looks: at least this long, longer where all that was found is under way here already, and at least as
+# long as the last look took.
 _REST_SECONDS: Final = 0.002
+_LONG_REST_SECONDS: Final = 0.01
 # The most endpoints that one process serves at once, and that one look finds.
 MOST_LINES: Final = 500
 _GRACE_SECONDS: Final = 20.0
@@ -38,6 +41,7 @@ class Dispatcher:
         self._desk = desk
         self._worker: UUID = new_id()
         self._lines: dict[_Key, tuple[Line, asyncio.Task[None]]] = {}
+        self._of_tenant: defaultdict[TenantId, set[Line]] = defaultdict(set)
         self._stopping = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -50,8 +54,9 @@ class Dispatcher:
                 while not stop.is_set():
                     bell.clear()
                     began = time.monotonic()
-                    await self._round(bell)
-                    await asyncio.sleep(max(_REST_SECONDS, time.monotonic() - began))
+                    begun = await self._round(bell)
+                    rest = _REST_SECONDS if begun or not self._lines else _LONG_REST_SECONDS
+                    await asyncio.sleep(max(rest, time.monotonic() - began))
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(bell.wait(), _POLL_SECONDS)
             finally:
@@ -65,12 +70,20 @@ class Dispatcher:
         await asyncio.gather(*(task for _, task in self._lines.values()), return_exceptions=True)
         return begun
 
-    async def _round(self, bell: asyncio.Event) -> None:
+    def numbered(self, tenant_id: TenantId, last: int) -> None:
+        """The sequencer of this process has numbered a tenant's events up to `last`: its lines that are under way need
+        not wait for the next look.
+        """
+        for line in self._of_tenant.get(tenant_id, ()):
+            line.tell(last, asked=False)
+
+    async def _round(self, bell: asyncio.Event) -> int:
         try:
-            await self._look(bell)
+            return await self._look(bell)
         except TROUBLE as error:
             metrics.ERRORS.inc()
             _log.warning("webhook_round_failed", error=type(error).__name__)
+            return 0
 
     async def _look(self, bell: asyncio.Event) -> int:
         async with self._desk.database.platform() as tx:
@@ -91,10 +104,14 @@ class Dispatcher:
         line = Line(self._desk, claim, work.head, work.asked)
         task = asyncio.create_task(self._serve(line), name=f"webhook {claim.endpoint_id}")
         self._lines[key] = (line, task)
+        self._of_tenant[claim.tenant_id].add(line)
         metrics.LINES.set(len(self._lines))
 
         def ended(_: asyncio.Task[None]) -> None:
             del self._lines[key]
+            self._of_tenant[claim.tenant_id].discard(line)
+            if not self._of_tenant[claim.tenant_id]:
+                del self._of_tenant[claim.tenant_id]
             metrics.LINES.set(len(self._lines))
             # Something may have come while it ended.
             bell.set()

@@ -18,13 +18,13 @@ from stoa.analytics.webhooks import failing, metrics, queries, rules
 from stoa.analytics.webhooks.leasing import Claim
 from stoa.analytics.webhooks.messages import body_of, event_body
 from stoa.analytics.webhooks.model import Attempt, Delivery, DeliveryId, DeliveryKind, DeliveryState, Endpoint
+from stoa.analytics.webhooks.reading import read_page
 from stoa.analytics.webhooks.recording import Done, LineLost, Place, record, recount_wake
 from stoa.analytics.webhooks.sending import Message, Way, send
 from stoa.analytics.webhooks.slots import Slots
 from stoa.db.database import Database
 from stoa.db.transactions import Origin, TenantTx
 from stoa.events.model import Renderer, StoredEvent
-from stoa.events.queries import read_events
 from stoa.kernel.filters import Typed
 from stoa.kernel.ids import new_id
 from stoa.tenants import queries as tenants
@@ -73,7 +73,7 @@ class _Loaded:
     stays_here: bool
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Line:
     """A leased endpoint.
 
@@ -130,17 +130,20 @@ class Line:
         await self._write(release=True)
 
     async def _more(self) -> bool:
-        """Whether there was a reason to go on, within the time in which what was done has to be written."""
-        left = (
-            self.desk.linger
-            if self._unwritten_since is None
-            else self._unwritten_since + self.desk.linger - time.monotonic()
-        )
+        """Whether there is a reason to go on. What was done is written down meanwhile, when it is time for that."""
         if self._is_blocked() and not self.asked:
             return False
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.again.wait(), max(left, 0.0))
-        return self.again.is_set()
+        quiet_at = time.monotonic() + 2 * self.desk.linger
+        while not self.again.is_set():
+            since = self._unwritten_since
+            until = quiet_at if since is None else since + self.desk.linger
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.again.wait(), max(0.0, until - time.monotonic()))
+                return True
+            if since is None:
+                return False
+            await self._write()
+        return True
 
     # ------------------------------------------------------------------ reading
 
@@ -187,7 +190,7 @@ class Line:
                 self._read_at(tx)
                 if place.blocked_until is not None and place.blocked_until > tx.now:
                     return
-                events = await read_events(tx, place.cursor, _READ_AT_ONCE, self.desk.render)
+                events = await read_page(tx, place.cursor, _READ_AT_ONCE, self.desk.render)
             place.blocked_until = None
             if not events:
                 return
