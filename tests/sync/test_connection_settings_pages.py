@@ -238,3 +238,24 @@ async def test_a_schedule_is_set_and_ended(admin: Front) -> None:
     assert (await connection(admin)).expected_by is None
     kinds = await admin.office.fetch("SELECT kind FROM schedule WHERE tenant_id = $1")
     assert actions.SYNC_JOB not in {row["kind"] for row in kinds}
+
+
+async def test_of_two_who_set_the_schedule_the_second_is_shown_what_the_first_saved(admin: Front) -> None:
+    page = await admin.get(f"{admin.one}/schedule")
+    found = re.search(r'<input type="hidden" name="stamp" value="([^"]+)">', page.text)
+    assert found is not None
+    first = {"every": "daily", "at": "03:15", "stamp": found[1]}
+    assert (await admin.post(f"{admin.one}/schedule", first)).status_code == 303
+    assert (await admin.post(f"{admin.one}/schedule", first)).status_code == 303, "the same undoes nothing"
+    second = {"every": "daily", "at": "04:30", "stamp": found[1]}
+    # Whoever looks at the next runs first is at the same page still.
+    preview = await admin.get(f"{admin.one}/schedule", **second)
+    assert f'value="{found[1]}"' in preview.text
+    refused = await admin.post(f"{admin.one}/schedule", second)
+    assert refused.status_code == 409
+    assert "This stands there now: every day at 03:15." in text_of(refused)
+    assert 'value="04:30"' in refused.text
+    now = re.search(r'<input type="hidden" name="stamp" value="([^"]+)">', refused.text)
+    assert now is not None
+    assert (await admin.post(f"{admin.one}/schedule", second | {"stamp": now[1]})).status_code == 303
+    assert "every day at 04:30" in text_of(await admin.get(admin.one))

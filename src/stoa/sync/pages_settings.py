@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 from stoa.access.permissions import Permission
 from stoa.kernel.problems import BadInput
-from stoa.kernel.stamps import ChangedMeanwhile, stamp_of
+from stoa.kernel.stamps import ChangedMeanwhile, refuse_stale, stamp_of
 from stoa.sync import changing
 from stoa.sync.overview import Line
 from stoa.sync.pages_desk import ONE, Desk, at, connection_id, line, settings_of, timing
@@ -164,25 +164,36 @@ async def _schedule(visit: Visit, desk: Desk) -> Response:  # noqa: ARG001 - as 
     try:
         cron = await _checked(visit, rhythm)
     except BadRhythm as problem:
-        return await _schedule_page(visit, found, rhythm, problem=problem, block="preview")
-    return await _schedule_page(visit, found, rhythm, previewed=cron, block="preview")
+        return await _schedule_page(visit, found, rhythm, problem=problem, block="preview", stamp=asked.get("stamp"))
+    return await _schedule_page(visit, found, rhythm, previewed=cron, block="preview", stamp=asked.get("stamp"))
 
 
 async def _save_schedule(visit: Visit, desk: Desk) -> Response:  # noqa: ARG001 - as every handler
     found = await _line(visit)
-    rhythm = rhythm_given(await visit.form())
+    form = await visit.form()
+    rhythm, stamp = rhythm_given(form), form.get("stamp")
     try:
         cron = await _checked(visit, rhythm)
+        async with visit.writing() as tx:
+            connection = await changing.connection_of(tx, connection_id(visit), lock=True)
+            now = await changing.cron_of(tx, connection.connection_id)
+            refuse_stale(stamp, _scheduled(now), _scheduled(cron))
+            await changing.set_schedule(tx, connection, cron)
     except BadRhythm as problem:
-        return await _schedule_page(visit, found, rhythm, problem=problem)
-    async with visit.writing() as tx:
-        await changing.set_schedule(tx, await changing.connection_of(tx, connection_id(visit)), cron)
+        return await _schedule_page(visit, found, rhythm, problem=problem, stamp=stamp)
+    except ChangedMeanwhile:
+        return await _schedule_page(visit, await _line(visit), rhythm, meanwhile=True)
     said = (
         visit.gettext("The connection runs by hand alone.")
         if cron is None
         else visit.gettext("The connection now runs %(when)s.") % {"when": in_words(cron, visit.gettext)}
     )
     return visit.see(_path(visit), said=said)
+
+
+def _scheduled(cron: str | None) -> dict[str, object]:
+    """What the form of the schedule changes."""
+    return {"cron": cron}
 
 
 async def _checked(visit: Visit, rhythm: Rhythm) -> str | None:
@@ -206,12 +217,17 @@ async def _schedule_page(
     previewed: str | None = None,
     problem: BadRhythm | None = None,
     block: str | None = None,
+    stamp: str | None = None,
+    meanwhile: bool = False,
 ) -> Response:
+    """The page. meanwhile: somebody else changed the schedule since it was shown; saving again takes that back."""
     zone = await _zone(visit)
     preview = [] if previewed is None else next_times(previewed, zone, visit.now)
     return visit.page(
         "connections/schedule.html",
-        status=422 if problem else 200,
+        status=ChangedMeanwhile.status if meanwhile else 422 if problem else 200,
+        stamp=stamp or stamp_of(_scheduled(None if found.schedule is None else found.schedule.cron)),
+        meanwhile=meanwhile,
         block=block,
         line=found,
         connection=found.connection,
