@@ -311,6 +311,7 @@ async def test_an_answer_that_breaks_off_after_its_status_has_answered(client: H
 
 async def test_a_damaged_or_foreign_answer_is_none(client: HttpClient) -> None:
     async with serving(plain(b"SSH-2.0-OpenSSH_9.6\r\n")) as served:
+        limits = Timeouts(connect=5, read=0.5, total=10)
         with pytest.raises(RemoteDown):
-            await client.answer("POST", served.url, content=b"{}", allow=allowing(served))
+            await client.answer("POST", served.url, content=b"{}", timeout=limits, allow=allowing(served))
     assert len(served.seen) == 1
