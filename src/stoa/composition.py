@@ -11,8 +11,10 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from stoa.access.actions import EXPIRY_JOB
+from stoa.access.platform_log import check_platform_daily
 from stoa.access.queries import credential
 from stoa.alerts.actions import OWN_JOBS, raise_alert
+from stoa.alerts.chain import chain_job
 from stoa.alerts.expiry import Expiring, expiry_job
 from stoa.alerts.jobs import alert_jobs, watch_dead_job
 from stoa.analytics.webhooks.dispatcher import SLOTS, SLOTS_EACH
@@ -41,6 +43,7 @@ from stoa.sync.connectors import discover
 from stoa.sync.jobs import SourceWorker
 from stoa.sync.opening import Opener
 from stoa.sync.planning import Planner
+from stoa.tenants.actions import CHAIN_JOB
 from stoa.tenants.clock import clock_offset_reader
 from stoa.tenants.sealing import Sealer
 from stoa.tenants.status import RECOUNT_JOB
@@ -81,6 +84,7 @@ class Platform:
             **self.source_worker.handlers(),
             **alert_jobs(_sender(self.settings, sink), sink, base_url=_console_url(self.settings)),
             EXPIRY_JOB: expiry_job(expiring_credential),
+            CHAIN_JOB: chain_job(check_platform_daily),
             RECOUNT_JOB: recount_all,
             KEYS_JOB: fill_keys,
             **importing_jobs(),

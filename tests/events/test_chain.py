@@ -14,8 +14,8 @@ from stoa.db.database import Database
 from stoa.db.transactions import Origin
 from stoa.events.actions import emit, emit_batch, number_entries
 from stoa.events.model import Broken, Event
-from stoa.events.queries import verify_chain
 from stoa.events.rules import Head, Heading, Numbered, Unnumbered, comparable, entry_digest, link, number
+from stoa.events.verifying import verify_chain
 from stoa.kernel.ids import RunId, TenantId, new_id
 
 HARD_BODY: dict[str, Any] = {

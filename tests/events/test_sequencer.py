@@ -11,8 +11,9 @@ import pytest
 from stoa.db.database import Database
 from stoa.events.actions import emit, number_entries
 from stoa.events.model import Event, StoredEvent
-from stoa.events.queries import last_seq, read_events, tenants_with_unnumbered, verify_chain
+from stoa.events.queries import last_seq, read_events, tenants_with_unnumbered
 from stoa.events.sequencer import Sequencer
+from stoa.events.verifying import verify_chain
 from stoa.kernel.ids import TenantId
 
 MakeTenant = Callable[[], Awaitable[TenantId]]

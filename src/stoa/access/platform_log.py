@@ -7,17 +7,21 @@ chain is that of the tenants' logs (`stoa.events.rules`): a line whose content a
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
+import structlog
 
+from stoa.db.database import Database
 from stoa.db.transactions import PlatformTx, Row
 from stoa.events.model import Broken
 from stoa.events.rules import Heading, Told, comparable, entry_digest, link
 
 _SALT_BYTES: Final = 16
 _CHECKED_AT_ONCE: Final = 500
+_DAY: Final = timedelta(days=1)
+_log = structlog.get_logger()
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 _HEAD: Final = "SELECT next_no, chain FROM platform_head FOR UPDATE"
@@ -121,6 +125,17 @@ async def check_platform_log(tx: PlatformTx) -> PlatformCheck:
         *(tx.now, up_to, None if broken is None else broken.seq, None if broken is None else broken.reason),
     )
     return PlatformCheck(tx.now, up_to, None if broken is None else Broken(broken.seq, broken.seq, broken.reason))
+
+
+async def check_platform_daily(database: Database) -> None:
+    """Checks it unless that was done within a day. Asked for with each tenant's own check."""
+    async with database.platform() as tx:
+        last = await last_platform_check(tx)
+        if last is not None and last.checked_at > tx.now - _DAY:
+            return
+        found = await check_platform_log(tx)
+    if found.broken is not None:
+        _log.error("platform_log_broken", entry_no=found.broken.seq, reason=found.broken.reason)
 
 
 async def _walk(tx: PlatformTx) -> tuple[int, Broken | None]:

@@ -1,16 +1,12 @@
-"""Reading the log: pages by cursor, and the check of its chain."""
+"""Reading the log: pages by cursor."""
 
 from collections.abc import Sequence
-from typing import Any, Final
-from uuid import UUID
+from typing import Final
 
 from stoa.db.transactions import PlatformTx, Row, TenantTx
 from stoa.events.actions import NUMBERED_AT_ONCE, number_entries
-from stoa.events.model import ERASED, Broken, Event, Renderer, RendererMissing, StoredEvent
-from stoa.events.rules import Heading, Told, comparable, entry_digest, link
+from stoa.events.model import ERASED, Event, Renderer, RendererMissing, StoredEvent
 from stoa.kernel.ids import RunId, TenantId
-
-_CHECKED_AT_ONCE: Final = 500
 
 # A read-only transaction reads what is numbered and leaves the rest to others.
 _CAN_NUMBER: Final = """
@@ -28,15 +24,6 @@ _EVENTS: Final = """
 SELECT e.entry_no, e.ord, e.type, e.subject, e.body
 FROM unnest($2::bigint[], $3::int[], $4::int[]) AS w(entry_no, ord_from, ord_to)
 JOIN event e ON e.tenant_id = $1 AND e.entry_no = w.entry_no AND e.ord BETWEEN w.ord_from AND w.ord_to"""
-
-_CHAIN: Final = """
-SELECT entry_no, at, actor, via, request_id, address, run_id, ord_from, ord_to, n, salt, digest, first_seq, chain
-FROM entry
-WHERE tenant_id = $1 AND first_seq >= $2 AND first_seq < $3 ORDER BY first_seq LIMIT $4"""
-
-_CONTENTS: Final = """
-SELECT entry_no, ord, type, subject, body::text AS body FROM event
-WHERE tenant_id = $1 AND entry_no = ANY($2::bigint[]) ORDER BY entry_no, ord"""
 
 # From one tenant to the next by the partial index: one tenant's backlog is not read through to find the others.
 _WAITING: Final = """
@@ -122,55 +109,6 @@ def _stored(entry: Row, ord_: int, event: Event | None) -> StoredEvent:
 async def last_seq(tx: TenantTx) -> int:
     """The number of the last numbered event; 0 in an empty log."""
     return (await tx.fetchval("SELECT next_seq FROM event_head WHERE tenant_id = $1", tx.tenant_id) or 1) - 1
-
-
-async def verify_chain(tx: TenantTx) -> Broken | None:
-    """Walks the whole numbered log and gives the first place where it is not what was written, or None.
-
-    An entry with an empty salt was erased: its content cannot be compared any more, its place still is. The rows of a
-        bulk entry are compared
-    by run, range and number alone; their content is the journal's.
-    """
-    head = await tx.fetchrow("SELECT next_seq, chain FROM event_head WHERE tenant_id = $1", tx.tenant_id)
-    end: int = 1 if head is None else head["next_seq"]
-    seq, chain = 1, b""
-    while seq < end:
-        entries = await tx.fetch(_CHAIN, tx.tenant_id, seq, end, _CHECKED_AT_ONCE)
-        contents = await _contents(tx, entries)
-        for entry in entries:
-            reason = _fault(entry, seq, chain, contents.get(entry["entry_no"], []))
-            if reason is not None:
-                return Broken(seq, entry["entry_no"], reason)
-            seq, chain = seq + entry["n"], entry["chain"]
-        if not entries:
-            return Broken(seq, None, "head")
-    beyond = await tx.fetchval("SELECT min(entry_no) FROM entry WHERE tenant_id = $1 AND first_seq < 1", tx.tenant_id)
-    if seq != end or beyond is not None or (head is not None and head["chain"] != chain):
-        return Broken(seq, beyond, "head")
-    return None
-
-
-async def _contents(tx: TenantTx, entries: Sequence[Row]) -> dict[int, list[Row]]:
-    contents: dict[int, list[Row]] = {}
-    for row in await tx.fetch(_CONTENTS, tx.tenant_id, [entry["entry_no"] for entry in entries]):
-        contents.setdefault(row["entry_no"], []).append(row)
-    return contents
-
-
-def _fault(entry: Row, seq: int, chain: bytes, content: Sequence[Row]) -> str | None:
-    if entry["first_seq"] != seq:
-        return "gap"
-    if entry["chain"] != link(chain, entry["digest"], entry["entry_no"], seq):
-        return "chain"
-    salt: bytes = entry["salt"]
-    if not salt:
-        return None
-    run_id: UUID | None = entry["run_id"]
-    ords: tuple[Any, Any] = (entry["ord_from"], entry["ord_to"])
-    who = (entry["at"], entry["actor"], entry["via"], entry["request_id"])
-    heading = Heading(*who, run_id, *ords, entry["n"], entry["address"])
-    told: list[Told] = [(row["type"], row["subject"], comparable(row["body"])) for row in content]
-    return None if entry["digest"] == entry_digest(salt, heading, told) else "digest"
 
 
 async def tenants_with_unnumbered(tx: PlatformTx, limit: int = 1000) -> list[TenantId]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
+from typing import Final
 from zoneinfo import available_timezones
 
 import msgspec
@@ -24,6 +25,10 @@ from stoa.tenants.status import make_status, note_connections, note_expected
 _known_zones = cache(available_timezones)
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _secrets_decoder = msgspec.json.Decoder(dict[str, str])
+
+
+# The daily check of the audit log's chain.
+CHAIN_JOB: Final = "audit.check"
 
 
 class SlugTaken(Conflict):
@@ -61,6 +66,7 @@ async def create_tenant(database: Database, new: NewTenant, origin: Origin = SYS
         await ensure_source(tx, "console", "console")
         for domain in new.domains:
             await prove_domain(tx, domain)
+        await put_schedule(tx, CHAIN_JOB, "", rules.chain_cron(tenant_id), new.time_zone)
         return await queries.tenant(tx)
 
 

@@ -176,6 +176,8 @@ def about(visit: Visit, alert: Alert) -> tuple[str, str] | None:
             return f"{visit.base}/connections/{quote(alert.key)}", visit.gettext("Open the connection")
         case "run_held" | "run_failed" | "secret_expiring" | "scim_token_refused" | "scim_refused":
             return f"{visit.base}/connections", visit.gettext("Open the connections")
+        case "audit_broken" if visit.may(Permission.AUDIT_VIEW):
+            return f"{visit.base}/audit", visit.gettext("Open the audit log")
         case _:
             return None
 
@@ -217,6 +219,7 @@ def _kinds(visit: Visit) -> dict[str, str]:
         "scim_token_refused": visit.gettext("Refused token"),
         "scim_refused": visit.gettext("Refused users"),
         "scim_failed": visit.gettext("SCIM failure"),
+        "audit_broken": visit.gettext("Changed audit log"),
     }
 
 

@@ -1,0 +1,60 @@
+"""The daily check of a tenant's audit log, and the alert of one that is not what was written."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from stoa.alerts.actions import raise_alert, resolve_alerts
+from stoa.db.database import Database
+from stoa.db.transactions import TenantTx
+from stoa.events.actions import number_entries
+from stoa.events.verifying import ChainCheck, begin_walk, note_check, walk_on
+from stoa.jobs.run import Handler, JobRun
+
+BROKEN_ALERT: Final = "audit_broken"
+_REASONS: Final = {
+    "gap": "an entry is missing, or has another length than was written",
+    "chain": "an entry was moved or replaced",
+    "digest": "the content of an entry was changed",
+    "head": "the end of the log is missing",
+}
+
+
+def chain_job(also: Callable[[Database], Awaitable[None]]) -> Handler:
+    """Handles CHAIN_JOB (`stoa.tenants.actions`): walks the tenant's log in short transactions, however long it is.
+
+    also: what is checked besides, that is of no tenant.
+    """
+
+    async def check(run: JobRun) -> None:
+        async with run.database.tenant(run.tenant_id, run.origin) as tx:
+            await number_entries(tx, wait=False)
+            walk = await begin_walk(tx)
+        while not walk.done:
+            async with run.database.tenant(run.tenant_id, run.origin, read_only=True) as tx:
+                walk = await walk_on(tx, walk)
+        async with run.database.tenant(run.tenant_id, run.origin) as tx:
+            await run.fence(tx)
+            await tell(tx, await note_check(tx, walk))
+        await also(run.database)
+
+    return check
+
+
+async def tell(tx: TenantTx, found: ChainCheck) -> None:
+    """Raises the alert of a log that is not what was written, or resolves it."""
+    if found.broken is None:
+        await resolve_alerts(tx, BROKEN_ALERT, "")
+        return
+    await raise_alert(
+        tx, BROKEN_ALERT, "", "critical", "The audit log was changed",
+        f"{in_words(found)} Up to event {found.up_to} it is as it was written.",
+        "Nothing that Stoa does changes it. Keep the database as it is, compare it with a backup, and find out who can "
+        "write to it. The operator of the server looks with: stoa audit verify",
+    )  # fmt: skip
+
+
+def in_words(found: ChainCheck) -> str:
+    """What is wrong with a broken log, and where."""
+    assert found.broken is not None
+    entry = "" if found.broken.entry_no is None else f" (entry {found.broken.entry_no})"
+    return f"At event {found.broken.seq}{entry} {_REASONS[found.broken.reason]}."
