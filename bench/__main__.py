@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import commits, console, demo, jobs, scim, sync
+from bench import api, commits, console, demo, jobs, scim, sync, webhooks
 from bench.ground import ground
 from bench.model import Benchmark, Figure, Plan, Verdict
 from bench.table import show, write_json
@@ -20,6 +20,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "commits": commits.run,
     "jobs": jobs.run,
     "console": console.run,
+    "api": api.run,
+    "webhooks": webhooks.run,
     "demo": demo.run,
 }
 # Takes minutes and measures nothing against anything.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import uvicorn
+import uvloop
 from cyclopts import App
 
 from stoa.cli.common import err, out
@@ -194,11 +195,13 @@ def web(*, host: str | None = None, port: int | None = None, fd: int | None = No
         sys.exit(_NOT_STARTED)
 
 
-async def worker() -> None:
+def worker() -> None:
     """Run one worker process on the configured database."""
     settings = _configured()
     set_up_logging(settings, "worker")
-    await run_worker(settings, Store(str(settings.database_url), settings.key_ring_path))
+    # The loop that the web processes have too.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run_worker(settings, Store(str(settings.database_url), settings.key_ring_path)))
 
 
 def _configured() -> Settings:

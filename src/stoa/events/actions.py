@@ -19,6 +19,7 @@ from stoa.kernel.ids import RunId
 _EVENTS: Final = "events"
 _BATCHES: Final = "events.batches"
 _CLOSED: Final = "events.closed"
+_NUMBERED_TO: Final = "events.numbered_to"
 _SALT_BYTES: Final = 16
 NUMBERED_AT_ONCE: Final = 1000
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -133,8 +134,14 @@ async def number_entries(tx: TenantTx, *, limit: int = NUMBERED_AT_ONCE, wait: b
         after.chain,
     )
     metrics.NUMBERED.inc(after.next_seq - head.next_seq)
+    tx.memo[_NUMBERED_TO] = after.next_seq - 1
     tx.wake(NUMBERED_CHANNEL)
     return len(numbered)
+
+
+def numbered_to(tx: TenantTx) -> int | None:
+    """The number of the last event that this transaction has numbered, or None if it has numbered none."""
+    return tx.memo.get(_NUMBERED_TO)
 
 
 async def _lock_head(tx: TenantTx, *, wait: bool) -> Head | None:

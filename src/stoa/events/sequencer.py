@@ -11,9 +11,9 @@ from stoa.db.database import Database
 from stoa.db.errors import TROUBLE
 from stoa.db.transactions import Origin
 from stoa.events import metrics
-from stoa.events.actions import NUMBERED_AT_ONCE, number_entries
+from stoa.events.actions import NUMBERED_AT_ONCE, number_entries, numbered_to
 from stoa.events.model import CHANNEL
-from stoa.events.queries import last_seq, tenants_with_unnumbered
+from stoa.events.queries import tenants_with_unnumbered
 from stoa.kernel.ids import TenantId
 
 _POLL_SECONDS: Final = 1.0
@@ -64,8 +64,8 @@ class Sequencer:
         async def number_one(tenant_id: TenantId) -> int:
             async with turn, self._database.tenant(tenant_id, _ORIGIN) as tx:
                 numbered = await number_entries(tx, limit=self._batch)
-                last = await last_seq(tx) if numbered and self._on_numbered is not None else 0
-            if last and self._on_numbered is not None:
+            last = numbered_to(tx)
+            if last is not None and self._on_numbered is not None:
                 self._on_numbered(tenant_id, last)
             return numbered
 

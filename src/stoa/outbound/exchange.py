@@ -30,6 +30,7 @@ class Asked:
         max_bytes: the most bytes of the answer, before and after decompression.
         sink: the file for the answer, or None to keep it in memory.
         any_status: whether every answer is given as it is, whatever its status, with its first max_bytes bytes.
+        lane: whose connections are used; those of one lane are kept open for it alone.
     """
 
     method: str
@@ -40,6 +41,7 @@ class Asked:
     max_bytes: int
     sink: Path | None
     any_status: bool = False
+    lane: str = ""
 
 
 class NotConnected(RemoteDown):
@@ -70,7 +72,7 @@ async def exchange(lines: Lines, asked: Asked, address: str, clock: Clock) -> Re
         },
     )
     try:
-        async with lines.to((to.scheme, to.host, to.port, address)) as transport:
+        async with lines.to((to.scheme, to.host, to.port, address, asked.lane)) as transport:
             answer = await transport.handle_async_request(request)
             try:
                 return await _read(asked, answer, clock)

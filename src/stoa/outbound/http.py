@@ -8,6 +8,7 @@ import random
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -26,6 +27,8 @@ _REPEATABLE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE
 _MOST_ADDRESSES: Final = 4
 _DEFAULT_TIMEOUTS: Final = Timeouts()
 _DEFAULT_RETRY: Final = Retry()
+# Whoever sends to the same address again and again does not have it read each time.
+_destination: Final = lru_cache(1024)(rules.destination)
 _log = structlog.get_logger()
 
 
@@ -134,21 +137,24 @@ class HttpClient:
         timeout: Timeouts = _DEFAULT_TIMEOUTS,  # noqa: ASYNC109 - more than one duration
         most: int = 1024,
         allow: frozenset[str] = frozenset(),
+        lane: str = "",
     ) -> Response:
         """Sends a request once and gives the answer whatever its status, with at most the first `most` bytes of its
         body as they were sent.
 
         allow: as for `request`.
+        lane: whose connections are used: one that is kept open for one lane is never another's.
 
         Raises:
             OutboundRefused: the address or a header is not acceptable; nothing was sent.
             RemoteDown: no answer, a broken or late one.
         """
-        to = rules.destination(url, allow)
+        to = _destination(url, allow)
         fixed = {"host": to.authority, "accept-encoding": "identity"}
         usual = {"user-agent": self._user_agent, "accept": "*/*"}
         sent = usual | rules.checked_headers(headers or {}) | fixed
-        return await self._attempt(Asked(method.upper(), to, sent, content, timeout, most, None, any_status=True))
+        asked = Asked(method.upper(), to, sent, content, timeout, most, None, any_status=True, lane=lane)
+        return await self._attempt(asked)
 
     async def _attempt(self, asked: Asked) -> Response:
         try:

@@ -15,6 +15,7 @@ from stoa.analytics.webhooks.line import LEASE, Desk, Line
 from stoa.analytics.webhooks.model import CHANNEL
 from stoa.analytics.webhooks.recording import LineLost
 from stoa.db.errors import TROUBLE
+from stoa.events.catalogue import discover
 from stoa.events.model import NUMBERED_CHANNEL
 from stoa.kernel.ids import EndpointId, TenantId, new_id
 
@@ -47,6 +48,8 @@ class Dispatcher:
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop` is set, woken when events were numbered and looking each second besides; then what is
         under way gets time to end."""
+        # It reads every room's declarations, which takes a second: not in the first event's way.
+        await asyncio.to_thread(discover)
         notifier = self._desk.database.notifier
         async with notifier.listening(NUMBERED_CHANNEL) as bell, notifier.listening(CHANNEL) as other:
             ringers = [asyncio.create_task(_ring_at(stop, bell)), asyncio.create_task(_forward(other, bell))]

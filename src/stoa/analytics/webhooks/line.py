@@ -247,7 +247,7 @@ class Line:
                 await self._write()
             now = self._now()
             live = tuple(secret for secret, expires_at in loaded.secrets if expires_at is None or expires_at > now)
-            message = Message(loaded.endpoint.url, delivery.message_id, body, live)
+            message = Message(loaded.endpoint.url, delivery.message_id, body, live, self.claim.endpoint_id.hex)
             attempt = await send(desk.way, message, delivery.attempts + 1, now, desk.database.clock())
         metrics.ATTEMPTS.labels("delivered" if attempt.delivered else "failed").inc()
         return attempt

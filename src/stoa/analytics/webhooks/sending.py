@@ -17,12 +17,13 @@ _LONGEST_DETAIL: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent. body: JSON. secrets: those that sign."""
+    """What is sent. body: JSON. secrets: those that sign. lane: whose connections are used."""
 
     url: str
     message_id: str
     body: bytes
     secrets: tuple[str, ...]
+    lane: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ async def send(way: Way, message: Message, number: int, at: datetime, real_now: 
             timeout=way.timeouts,
             most=ANSWER_BYTES,
             allow=way.allow,
+            lane=message.lane,
         )
         status = answer.status
         error, detail = judged(status)
