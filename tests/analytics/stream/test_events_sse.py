@@ -1,0 +1,184 @@
+"""The event log as server-sent events: what comes over the wire, resuming, and when a stream ends."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+import msgspec
+import pytest
+
+from stoa.access.actions import revoke
+from stoa.access.queries import credentials
+from stoa.analytics.stream import sending
+from stoa.composition import Store, platform
+from stoa.db import embedded
+from stoa.db.database import Database
+from stoa.kernel.ids import TenantId
+from stoa.main import serve
+from stoa.settings import Settings
+
+from ...api.calling import BASE_URL, HERE, listening, token_of
+from .test_events_api import somebody_waits
+from .writing import number, write
+
+
+@dataclass(frozen=True)
+class Block:
+    """One event of the stream, or a comment."""
+
+    id: str
+    told: dict[str, Any] | None
+
+
+async def blocks(lines: AsyncIterator[str]) -> AsyncGenerator[Block]:
+    """What a reader of server-sent events makes of the lines."""
+    last, data = "", list[str]()
+    async for line in lines:
+        name, _, value = line.partition(": ")
+        match name:
+            case "id":
+                last = value
+            case "data":
+                data.append(value)
+            case "" if not line:
+                yield Block(last, msgspec.json.decode("\n".join(data)) if data else None)
+                data = []
+            case _:
+                assert name in {"", "retry"}
+
+
+@asynccontextmanager
+async def streaming(
+    base_url: str, token: str, query: str = "", **headers: str
+) -> AsyncGenerator[AsyncGenerator[Block]]:
+    """The blocks of a stream."""
+    sent = {"Authorization": f"Bearer {token}", **headers}
+    async with (
+        httpx2.AsyncClient(base_url=base_url, headers=sent, timeout=20) as client,
+        client.stream("GET", f"/v1/events/stream?{query}") as answer,
+    ):
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["cache-control"] == "no-store"
+        async with aclosing(blocks(answer.aiter_lines())) as found:
+            yield found
+
+
+async def events(found: AsyncGenerator[Block], n: int) -> list[Block]:
+    """The next events, without comments."""
+    told: list[Block] = []
+    while len(told) < n:
+        block = await asyncio.wait_for(anext(found), 15)
+        if block.told is not None:
+            told.append(block)
+    return told
+
+
+@pytest.fixture
+async def token(database: Database, tenant_id: TenantId) -> str:
+    """Of the tenant, which has written some events."""
+    made = await token_of(database, tenant_id, ["events:read"])
+    await write(database, tenant_id, "domain:a.example", "domain:b.example")
+    return made
+
+
+async def test_a_stream_gives_what_there_is_and_then_what_comes(
+    server: embedded.Server, database: Database, tenant_id: TenantId, token: str
+) -> None:
+    async with listening(server) as base_url, streaming(base_url, token) as found:
+        async with httpx2.AsyncClient(base_url=base_url, headers={"Authorization": f"Bearer {token}"}) as client:
+            items = (await client.get("/v1/events")).json()["items"]
+        assert [block.told for block in await events(found, len(items))] == items
+        await write(database, tenant_id, "domain:c.example")
+        (fresh,) = await events(found, 1)
+        assert fresh.told is not None
+        assert fresh.told["subject"] == "domain:c.example"
+        await write(database, tenant_id, "domain:d.example", "domain:e.example")
+        assert [block.told and block.told["subject"] for block in await events(found, 2)] == [
+            "domain:d.example",
+            "domain:e.example",
+        ]
+
+
+async def test_a_stream_goes_on_after_the_last_id(
+    server: embedded.Server, database: Database, tenant_id: TenantId, token: str
+) -> None:
+    async with listening(server) as base_url:
+        async with streaming(base_url, token) as found:
+            first = await events(found, 2)
+        async with streaming(base_url, token, **{"Last-Event-ID": first[1].id}) as found:
+            (third,) = await events(found, 1)
+            assert third.told is not None
+            assert third.told["sequence"] == "3"
+        # The cursor of the stream is that of the pages.
+        async with httpx2.AsyncClient(base_url=base_url, headers={"Authorization": f"Bearer {token}"}) as client:
+            page = (await client.get(f"/v1/events?cursor={first[1].id}")).json()
+        assert page["items"][0] == third.told
+
+
+async def test_a_filtered_stream_moves_its_id_past_what_does_not_match(
+    server: embedded.Server, database: Database, tenant_id: TenantId, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(sending, "RECHECK_SECONDS", 0.1)
+    wanted = quote('subject eq "domain:a.example"')
+    async with listening(server) as base_url, streaming(base_url, token, f"filter={wanted}") as found:
+        (match,) = await events(found, 1)
+        beat = await asyncio.wait_for(anext(found), 10)
+        while beat.id == match.id:
+            beat = await asyncio.wait_for(anext(found), 10)
+        assert beat.told is None
+        await write(database, tenant_id, "domain:c.example", "domain:a.example")
+        assert (await events(found, 1))[0].told != match.told
+
+
+async def test_a_stream_ends_when_its_credential_is_revoked(
+    server: embedded.Server, database: Database, tenant_id: TenantId, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "RECHECK_SECONDS", 0.2)
+    async with listening(server) as base_url, streaming(base_url, token, "from=now") as found:
+        await somebody_waits()
+        async with database.tenant(tenant_id) as tx:
+            for one in await credentials(tx):
+                await revoke(tx, one.credential_id)
+        await number(database, tenant_id)
+
+        async def rest() -> list[Block]:
+            return [block async for block in found]
+
+        await asyncio.wait_for(rest(), 10)
+
+
+async def test_a_stream_ends_when_the_server_stops(server: embedded.Server, token: str) -> None:
+    stopping = asyncio.Event()
+    settings = Settings.model_validate({"state_dir": Path("/nonexistent"), "base_url": BASE_URL})
+    async with platform(settings, Store(server.url, server.keyring_path)) as parts:
+        transport = httpx2.ASGITransport(serve(parts, stopping), client=HERE)
+        headers = {"Authorization": f"Bearer {token}"}
+        async with httpx2.AsyncClient(transport=transport, base_url=BASE_URL, headers=headers) as client:
+            # Without a network an answer is there when it is whole.
+            whole = asyncio.create_task(client.get("/v1/events/stream?from=now"))
+            await somebody_waits()
+            stopping.set()
+            answer = await asyncio.wait_for(whole, 10)
+    assert answer.text.startswith(": still here\n")
+
+
+async def test_a_stream_that_waits_holds_no_connection(
+    server: embedded.Server, database: Database, tenant_id: TenantId, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "MOST_OPEN", 40)
+    async with listening(server) as base_url:
+        async with httpx2.AsyncClient(base_url=base_url, headers={"Authorization": f"Bearer {token}"}) as client:
+            end = (await client.get("/v1/events?from=now")).json()["next_cursor"]
+            # More than a pool has connections.
+            waiting = [asyncio.create_task(client.get(f"/v1/events?cursor={end}&wait=20")) for _ in range(30)]
+            assert (await client.get("/v1/events")).status_code == 200
+            await write(database, tenant_id, "domain:c.example")
+            answers = await asyncio.wait_for(asyncio.gather(*waiting), 20)
+        assert {item["subject"] for answer in answers for item in answer.json()["items"]} == {"domain:c.example"}
