@@ -13,6 +13,7 @@ from stoa.events.actions import emit
 from stoa.events.model import Event
 from stoa.kernel.fold import fold
 from stoa.kernel.ids import ClientId, SourceId, new_id
+from stoa.kernel.stamps import refuse_stale, stamp_of
 from stoa.tenants.actions import ensure_source
 
 MOST_CLIENTS: Final = 500
@@ -70,15 +71,19 @@ async def create_client(tx: TenantTx, terms: Terms) -> Client:
     return await client(tx, client_id)
 
 
-async def change_client(tx: TenantTx, client_id: ClientId, terms: Terms) -> Client:
+async def change_client(tx: TenantTx, client_id: ClientId, terms: Terms, *, stamp: str | None = None) -> Client:
     """Puts new terms in place of the old ones. A change that changes nothing leaves no trace.
+
+    stamp: `change_stamp` of the client that the change was made from, so that it undoes nobody else's.
 
     Raises:
         NoClient, BadFields, ClientNameTaken, Conflict: as `create_client`.
+        ChangedMeanwhile: it would undo what somebody else has changed since.
     """
     terms = checked_terms(terms)
     before = await _locked(tx, client_id)
     old, new = _told(before.terms), _told(terms)
+    refuse_stale(stamp, old, new)
     changed = [name for name in new if new[name] != old[name]]
     if not changed:
         return before
@@ -95,6 +100,11 @@ async def change_client(tx: TenantTx, client_id: ClientId, terms: Terms) -> Clie
     body = {"before": {name: old[name] for name in changed}, "after": {name: new[name] for name in changed}}
     emit(tx, Event("client.changed", f"client:{client_id}", body))
     return await client(tx, client_id)
+
+
+def change_stamp(client: Client) -> str:
+    """The stamp of what `change_client` changes."""
+    return stamp_of(_told(client.terms))
 
 
 async def disable_client(tx: TenantTx, client_id: ClientId) -> Client:
