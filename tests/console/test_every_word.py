@@ -10,7 +10,11 @@ import httpx2
 import pytest
 
 from stoa.access.permissions import Role
+from stoa.alerts.queries import recent_alerts
 from stoa.db.embedded import Server
+from stoa.people.journal import TARGET
+from stoa.sync.actions import request_sync
+from stoa_simulators.workday.faults import FaultKind, make_fault
 from tests.console.every_page import addresses
 from tests.console.journey import Company, World, world_of
 from tests.web.signed_in import Browsers, browsers
@@ -191,3 +195,45 @@ async def test_problems_are_told_in_the_visitors_language(world: World) -> None:
         assert "⟦" in page.text
         assert bare(page.text) == []
     assert "⟦" not in english.text
+
+
+async def test_whatever_befalls_a_report_is_told_in_the_visitors_language(world: World) -> None:
+    company = await world.company()
+    connection = f"/connections/{company.connection.connection_id}"
+    states: set[str] = set()
+    async with browsers(world.app, world.parts.database) as people:
+        admin = await speaker(people, Role.TENANT_ADMIN, company)
+        for kind in FaultKind:
+            if kind is FaultKind.SLOW:
+                continue
+            world.tenancy.report.fault = make_fault(kind, None, None, None)
+            async with world.parts.database.tenant(company.tenant_id) as tx:
+                queued = await request_sync(tx, company.connection, TARGET)
+            await company.work()
+            run = f"/runs/{queued.run_id}"
+            states.add((await company.run(queued.run_id)).state)
+            for path in ("", "/alerts", "/connections", connection, run, f"{run}/quarantine"):
+                assert bare((await admin.get(company.base + path)).text) == [], (kind, path)
+            assert bare((await admin.post(f"{company.base}{connection}/test")).text) == [], kind
+        async with world.parts.database.tenant(company.tenant_id, read_only=True) as tx:
+            alerts = await recent_alerts(tx)
+        for alert in alerts:
+            assert bare((await admin.get(f"{company.base}/alerts/{alert.alert_id}")).text) == [], alert.kind
+    assert states == {"held", "applied"}
+    assert alerts
+
+
+async def test_a_sign_in_that_is_refused_is_told_in_the_visitors_language(world: World) -> None:
+    company = await world.company()
+    async with browsers(world.app, world.parts.database) as people:
+        stranger = await people.stranger()
+        stranger.headers.update(PSEUDO)
+        form = {"email": "nobody@words.example", "password": "wrong"}
+        answers = [await stranger.post("/console/sign-in", data=form) for _ in range(7)]
+        admin = await speaker(people, Role.TENANT_ADMIN, company)
+        weak = {"current": "x", "new": "abc", "again": "abc"}
+        answers.append(await admin.post("/console/password", data=weak))
+    assert {answer.status_code for answer in answers} == {422, 429}
+    for answer in answers:
+        assert "⟦" in answer.text
+        assert bare(answer.text) == []
