@@ -10,6 +10,9 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stoa.access.budgets import Budgets
+from stoa.analytics.stream import routes as event_routes
+from stoa.analytics.stream.pages import event_pages
+from stoa.analytics.webhooks import routes as webhook_routes
 from stoa.api import alerts as alert_routes
 from stoa.api import jobs as job_routes
 from stoa.api import tenants as tenant_routes
@@ -19,8 +22,9 @@ from stoa.api.discovery import discovery_routes
 from stoa.api.health import health_routes
 from stoa.api.oauth import oauth_routes
 from stoa.api.operations import Operation
-from stoa.api.serving import Service, api_routes
+from stoa.api.serving import Service, with_api
 from stoa.api.trace import traced
+from stoa.api.versions import CHANGES
 from stoa.changes import routes as run_routes
 from stoa.changes.pages import run_pages
 from stoa.composition import VERSION, Platform, Store, base_url_of, platform
@@ -39,6 +43,7 @@ from stoa.sync import routes as connection_routes
 from stoa.sync.pages import connection_pages, quarantine_pages
 from stoa.web.access import access_pages
 from stoa.web.alerts import alert_pages
+from stoa.web.api_clients import api_client_pages
 from stoa.web.assets import load_assets
 from stoa.web.compression import compressed
 from stoa.web.errors import error_handlers
@@ -100,12 +105,11 @@ def serve(parts: Platform, stopping: Event | None = None) -> ASGIApp:
         *scim_routes(parts.database, base_url=base_url),
         *oauth_routes(parts.database, base_url),
         *discovery_routes(operations, base_url=base_url),
-        *api_routes(service, operations),
         *web_routes(pages, version=VERSION),
         *console_routes(shell, parts),
     ]
     app = Starlette(routes=routes, exception_handlers=error_handlers(pages, problem_answer, trace_of=trace_of))
-    served = traced(security_headers(compressed(app)))
+    served = traced(security_headers(compressed(with_api(app, service, operations))))
     return as_sent(served, base_url=settings.base_url, trusted=settings.trusted_proxies)
 
 
@@ -117,7 +121,9 @@ def api_operations(parts: Platform) -> tuple[Operation, ...]:
         *run_routes.operations(),
         *connection_routes.operations(parts.source_worker.planner.target),
         *people_routes.operations(),
+        *webhook_routes.operations(parts.sealer, parts.settings.outbound_allow),
         *people_changes.operations(),
+        *event_routes.operations(),
         *people_records.operations(),
         *people_bulk.operations(),
         *job_routes.operations(),
@@ -136,9 +142,11 @@ def console_routes(shell: Shell, parts: Platform) -> list[Route]:
         *alert_pages(shell),
         *connection_pages(shell, parts.opener, parts.source_worker.planner.target),
         *scim_pages(shell, base_url_of(settings)),
+        *api_client_pages(shell, base_url=base_url_of(settings), versions=tuple(CHANGES)),
         *quarantine_pages(shell),
         *run_pages(shell, subjects=person_names),
         *people_pages(shell),
+        *event_pages(shell, base_url_of(settings), person_names),
     ]
 
 

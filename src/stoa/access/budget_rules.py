@@ -4,7 +4,7 @@ A window is a minute by the clock. A process takes a block of a window's quota a
 it. What it has not used when the window ends, or when the process ends, is nobody's.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
@@ -88,7 +88,7 @@ class Block:
 
     def spent(self, cost: int) -> "Block":
         """After a cost that it let through."""
-        return replace(self, held=self.held - self.price(cost))
+        return Block(self.window, self.quota, self.leased, self.held - self.price(cost))
 
     def refilled(self, window: int, quota: int, leased: int, granted: int) -> "Block":
         """After a lease. What was held of an earlier window is void."""

@@ -22,6 +22,7 @@ class Credential:
         client_id: whose it is, or None of a token.
         allowed_addresses: CIDR networks that its client may call from; empty for anywhere.
         version: the version of the API that its client was written for, as a date, or None for that of the day.
+        marks: which versions of its row and its client's these are (PostgreSQL's xmin), or None where nobody asked.
     """
 
     credential_id: CredentialId
@@ -37,6 +38,7 @@ class Credential:
     client_id: ClientId | None = None
     allowed_addresses: tuple[str, ...] = ()
     version: str | None = None
+    marks: tuple[int, int | None] | None = field(default=None, repr=False, compare=False)
 
     def permits(self, scope: str) -> bool:
         """Whether the credential has this scope."""

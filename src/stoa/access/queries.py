@@ -19,7 +19,7 @@ FROM credential WHERE tenant_id = $1"""
 LOOK_UP: Final = """
 SELECT c.credential_id, c.name, c.prefix, c.scopes, coalesce(a.source_id, c.source_id) AS source_id, c.created_at,
   c.expires_at, c.last_used_at, c.revoked_at, c.kind, c.client_id,
-  a.scopes AS client_scopes, a.allowed_addresses, a.version,
+  a.scopes AS client_scopes, a.allowed_addresses, a.version, c.xmin AS mark, a.xmin AS client_mark,
   current_setting('transaction_read_only') = 'off' AS writable
 FROM credential c LEFT JOIN api_client a ON a.tenant_id = $1 AND a.client_id = c.client_id
 WHERE c.tenant_id = $1 AND c.token_hash = $2 AND c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > $3)
@@ -27,7 +27,7 @@ WHERE c.tenant_id = $1 AND c.token_hash = $2 AND c.revoked_at IS NULL AND (c.exp
 LOOK_UP_ACCESS: Final = """
 SELECT t.token_id AS credential_id, a.name, t.prefix, t.scopes, a.source_id, t.created_at, t.expires_at,
   a.last_used_at, NULL::timestamptz AS revoked_at, 'access_token' AS kind, t.client_id,
-  a.scopes AS client_scopes, a.allowed_addresses, a.version,
+  a.scopes AS client_scopes, a.allowed_addresses, a.version, t.xmin AS mark, a.xmin AS client_mark,
   current_setting('transaction_read_only') = 'off' AS writable
 FROM access_token t JOIN api_client a ON a.tenant_id = $1 AND a.client_id = t.client_id
 WHERE t.tenant_id = $1 AND t.token_hash = $2 AND t.expires_at > $3 AND a.disabled_at IS NULL AND a.deleted_at IS NULL"""
@@ -126,17 +126,43 @@ async def credentials(tx: TenantTx) -> list[Credential]:
     return [credential_of_row(row) for row in rows]
 
 
+def unchanged_query(tenant_id: TenantId, token: str, found: Credential) -> str:
+    """A statement that gives a row if the credential and its client are to the letter as they were when `found` was
+    read: for `Database.tenant`, which runs it in the round trip that begins a transaction. What is in force then is
+    in force now, but for its end, which is a matter of the clock.
+
+    The text is made of ids and digits alone.
+    """
+    digest = token_hash(token)
+    if digest is None or found.marks is None:
+        return ""
+    mark, client_mark = found.marks
+    table = "access_token" if found.kind == "access_token" else "credential"
+    text = (
+        f"SELECT FROM {table} WHERE tenant_id = '{tenant_id!s}' AND token_hash = '\\x{digest.hex()}' "
+        f"AND xmin = '{mark:d}'::xid"
+    )
+    if found.client_id is None or client_mark is None:
+        return text
+    return (
+        f"{text} AND EXISTS (SELECT FROM api_client WHERE tenant_id = '{tenant_id!s}' "
+        f"AND client_id = '{found.client_id!s}' AND xmin = '{client_mark:d}'::xid)"
+    )
+
+
 def _in_force(row: Row) -> Credential:
     """With what its client may and wants now. A key may what its client may; an access token no more than both."""
     scopes = frozenset(row["scopes"])
+    marks = (row["mark"], row["client_mark"])
     if row["client_id"] is None:
-        return credential_of_row(row)
+        return credential_of_row(row, marks=marks)
     limit = frozenset(row["client_scopes"])
     return credential_of_row(
         row,
         scopes=limit if row["kind"] == "api_key" else narrowed(scopes, limit),
         allowed_addresses=tuple(row["allowed_addresses"]),
         version=row["version"],
+        marks=marks,
     )
 
 
@@ -146,6 +172,7 @@ def credential_of_row(
     scopes: frozenset[str] | None = None,
     allowed_addresses: tuple[str, ...] = (),
     version: str | None = None,
+    marks: tuple[int, int | None] | None = None,
 ) -> Credential:
     """A credential as the table holds it, with what is known of its client."""
     return Credential(
@@ -162,4 +189,5 @@ def credential_of_row(
         client_id=row["client_id"],
         allowed_addresses=allowed_addresses,
         version=version,
+        marks=marks,
     )

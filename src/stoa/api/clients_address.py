@@ -26,6 +26,8 @@ def as_sent(app: ASGIApp, *, base_url: str | None = None, trusted: Sequence[IPv4
     trusted: networks of the proxies whose word about the client's address is taken.
     """
     is_secure = base_url is not None and urlsplit(base_url).scheme.lower() == "https"
+    if not is_secure and not trusted:
+        return app
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

@@ -15,11 +15,14 @@ from stoa.api.versions import CHANGES
 
 # It changes with a new release of the server alone.
 _KEPT: Final = {"cache-control": "public, max-age=300"}
+OPENAPI: Final = "/v1/openapi.json"
+CHANGE_LOG: Final = "/v1/changelog"
+OPEN: Final = frozenset({OPENAPI, CHANGE_LOG})
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 def discovery_routes(operations: Iterable[Operation], *, base_url: str) -> list[Route]:
-    """/v1/openapi.json and /v1/changelog. They stand before the API's own routes, which want a credential."""
+    """/v1/openapi.json and /v1/changelog."""
     listed = tuple(operations)
 
     @cache
@@ -33,8 +36,8 @@ def discovery_routes(operations: Iterable[Operation], *, base_url: str) -> list[
         return Response(_encode(change_log()), media_type="application/json", headers=_KEPT)
 
     return [
-        Route("/v1/openapi.json", openapi, name="api:openapi"),
-        Route("/v1/changelog", changelog, name="api:changelog"),
+        Route(OPENAPI, openapi, name="api:openapi"),
+        Route(CHANGE_LOG, changelog, name="api:changelog"),
     ]
 
 

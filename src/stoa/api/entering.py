@@ -5,13 +5,13 @@ asked anew in each request's transaction: what was revoked is refused at once.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 from time import monotonic
 from typing import Final
 
 from stoa.access.model import Credential
-from stoa.access.queries import credential_by_token, tenant_of_token
+from stoa.access.queries import credential_by_token, tenant_of_token, unchanged_query
 from stoa.access.rules import token_hash
 from stoa.access.scopes import granted
 from stoa.api.errors import AddressNotAllowed, InsufficientScope, NotAuthenticated
@@ -37,6 +37,11 @@ class Known:
     tenant_id: TenantId
     tenant: str
     credential: Credential
+
+    @property
+    def unchanged(self) -> str:
+        """What asks the database whether the credential is still as it was when it was seen (`Database.tenant`)."""
+        return unchanged_query(self.tenant_id, self.token, self.credential)
 
 
 def bearer_token(headers: Mapping[str, str]) -> str:
@@ -92,26 +97,36 @@ class Entrance:
         # Writable, so that the use is noted: at most once a minute, which is as often as this is asked.
         async with self.database.tenant(tenant_id) as tx:
             credential = await credential_by_token(tx, token)
-        if credential is None:
+        if credential is None or credential.kind not in OPENING:
             raise refused()
         return Known(token, tenant_id, slug, credential)
 
-    def forget(self, token: str) -> None:
+    def note(self, known: Known, credential: Credential) -> None:
+        """Remembers what the credential is now."""
+        digest = token_hash(known.token)
+        remembered = None if digest is None else self._known.get(digest)
+        if digest is not None and remembered is not None:
+            self._known[digest] = (remembered[0], replace(known, credential=credential))
+
+    def forget(self, known: Known) -> None:
         """Looks the token up anew next time."""
-        digest = token_hash(token)
+        digest = token_hash(known.token)
         if digest is not None:
             self._known.pop(digest, None)
 
 
 async def let_in(tx: TenantTx, known: Known, operation: Operation, address: str | None) -> Credential:
-    """The credential, if it opens this operation now.
+    """The credential, if it opens this operation now. One that is as it was when it was last seen is not read again.
 
     Raises:
         NotAuthenticated, InsufficientScope, AddressNotAllowed.
     """
-    credential = await credential_by_token(tx, known.token)
-    if credential is None or credential.kind not in OPENING:
-        raise refused()
+    credential = known.credential
+    if not tx.found or not credential.opens_at(tx.now):
+        fresh = await credential_by_token(tx, known.token)
+        if fresh is None or fresh.kind not in OPENING:
+            raise refused()
+        credential = fresh
     if operation.scope is not None and not granted(credential.scopes, operation.scope):
         raise InsufficientScope(
             f"This takes the scope {operation.scope}; the credential has {', '.join(sorted(credential.scopes))}.",

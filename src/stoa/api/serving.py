@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 import msgspec
 import structlog
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stoa.access.budgets import Budgets, Spent
 from stoa.api import idempotency
+from stoa.api.discovery import OPEN
 from stoa.api.entering import Entrance, Known, bearer_token, holder_of, let_in, origin_of
 from stoa.api.errors import (
     InternalError,
@@ -59,10 +59,18 @@ class Service:
     bodies: Bodies = field(default_factory=Bodies)
 
 
-def api_routes(service: Service, operations: Iterable[Operation]) -> list[Route]:
-    """The routes of the API: everything below /v1."""
+def with_api(app: ASGIApp, service: Service, operations: Iterable[Operation]) -> ASGIApp:
+    """Wraps an application: what lies below /v1 is the API's, but for what anybody may read (`discovery`).
+
+    It stands before the application's routes, which are looked through one by one.
+    """
     endpoint = _Endpoint(service, Router(operations), Entrance(service.database))
-    return [Route("/v1", endpoint, name="api"), Route("/v1/{rest:path}", endpoint, name="api:rest")]
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        of_api = scope["type"] == "http" and f"{scope['path']}/".startswith("/v1/") and scope["path"] not in OPEN
+        await (endpoint if of_api else app)(scope, receive, send)
+
+    return wrapped
 
 
 @dataclass(slots=True)
@@ -154,11 +162,11 @@ class _Endpoint:
         if operation.outside is not None:
             await self._outside(request, send, known, asked, query, operation)
             return None
-        work = _Work(self.service, request, known, asked, found, query, content, body)
+        work = _Work(self.service, self.entrance, request, known, asked, found, query, content, body)
         try:
             return await work.done()
         except NotAuthenticated:
-            self.entrance.forget(known.token)
+            self.entrance.forget(known)
             raise
 
     def _options(self, raw: bytes) -> _Sent:
@@ -193,13 +201,13 @@ class _Endpoint:
 
         async def still_good() -> bool:
             try:
-                async with service.database.tenant(known.tenant_id, origin, read_only=True) as tx:
+                async with service.database.tenant(known.tenant_id, origin, read_only=True, also=known.unchanged) as tx:
                     await let_in(tx, known, operation, request.address)
             except Problem:
                 return False
             return True
 
-        async with service.database.tenant(known.tenant_id, origin, read_only=True) as tx:
+        async with service.database.tenant(known.tenant_id, origin, read_only=True, also=known.unchanged) as tx:
             credential = await let_in(tx, known, operation, request.address)
         asked = replace(asked, credential=credential)
         call = OutsideCall(
@@ -217,6 +225,7 @@ class _Work:
     """A request that was read, and is done in one transaction."""
 
     service: Service
+    entrance: Entrance
     request: _Request
     known: Known
     asked: Asked
@@ -249,10 +258,13 @@ class _Work:
         origin = origin_of(known.credential, request.trace_id, request.address)
         reading = operation.method == "GET"
         async with self.service.database.tenant(
-            known.tenant_id, origin, read_only=reading, limit_seconds=None if reading else _STATEMENT_SECONDS
+            known.tenant_id, origin, read_only=reading, limit_seconds=_STATEMENT_SECONDS, also=known.unchanged
         ) as tx:
             credential = await let_in(tx, known, operation, request.address)
-            asked = self.asked if credential is self.asked.credential else replace(self.asked, credential=credential)
+            asked = self.asked
+            if credential is not asked.credential:
+                self.entrance.note(known, credential)
+                asked = replace(asked, credential=credential)
             key = idempotency.key_of(operation, holder_of(credential), request.headers, self._address(), self.body)
             if key is not None:
                 stored = await idempotency.begin(tx, key)

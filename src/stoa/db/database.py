@@ -81,11 +81,14 @@ class Database:
         role: Role = "app",
         read_only: bool = False,
         limit_seconds: int | None = None,
+        also: str = "",
     ) -> AsyncGenerator[TenantTx]:
         """A transaction inside one tenant, committed at the end of the block and undone by any exception.
 
         role: `sync` for bulk work (staging tables, long statements), else `app`.
         limit_seconds: how long a statement may take; one that takes longer fails with TookTooLong.
+        also: a SELECT that is run in the round trip of the beginning; `tx.found` says whether it gave a row. Nothing of
+            it may come from outside: it cannot be given parameters.
         """
         now = self.clock() + await self._offset(tenant_id)
         async with self._connection(role) as connection:
@@ -94,7 +97,10 @@ class Database:
             begin = f"BEGIN{' READ ONLY' if read_only else ''}; SET LOCAL stoa.tenant = '{tenant_id!s}'"
             if limit_seconds is not None:
                 begin += f"; SET LOCAL statement_timeout = {limit_seconds * 1000:d}"
-            async with _transaction(tx, begin):
+            if also:
+                begin += f"; {also}"
+            async with _transaction(tx, begin) as status:
+                tx.found = bool(also) and status == "SELECT 1"
                 yield tx
                 await tx.finish()
         tx.committed()
@@ -153,11 +159,10 @@ class Database:
 
 
 @asynccontextmanager
-async def _transaction(tx: Tx, begin: str) -> AsyncGenerator[None]:
+async def _transaction(tx: Tx, begin: str) -> AsyncGenerator[str]:
     connection = tx.connection
     try:
-        await connection.execute(begin)
-        yield
+        yield await connection.execute(begin)
         if await connection.execute("COMMIT") != "COMMIT":
             raise TransactionFailedError("The transaction had failed before its end and was undone.")
     except (asyncpg.InternalClientError, asyncpg.InterfaceError) as error:

@@ -179,9 +179,10 @@ class TenantTx(Tx):
         origin: who acts.
         memo: what rooms keep for the length of the transaction, by their own key (for example the events collected so
             far). Values are replaced, never changed in place: a savepoint that fails puts the earlier ones back.
+        found: whether what was asked for at the beginning (`Database.tenant`, `also`) gave a row.
     """
 
-    __slots__ = ("_before_commit", "memo", "origin", "tenant_id")
+    __slots__ = ("_before_commit", "found", "memo", "origin", "tenant_id")
 
     def __init__(
         self, connection: Connection, now: datetime, poke: Poke, tenant_id: TenantId, origin: Origin = SYSTEM
@@ -190,6 +191,7 @@ class TenantTx(Tx):
         self.tenant_id = tenant_id
         self.origin = origin
         self.memo: dict[str, Any] = {}
+        self.found = False
         self._before_commit: dict[str, BeforeCommit] = {}
 
     def before_commit(self, name: str, hook: BeforeCommit) -> None:

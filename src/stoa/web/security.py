@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # No inline script or style, nothing from elsewhere, no framing, no plug-ins. Pico's icons are data: images inside its
@@ -31,6 +30,8 @@ HEADERS: Final[tuple[tuple[str, str], ...]] = (
 )
 # Two years, as browsers' preload lists ask; sent over https alone, where alone it means something (RFC 6797, 7.2).
 _STRICT_TRANSPORT: Final = "max-age=63072000; includeSubDomains"
+_RAW: Final = tuple((name.lower().encode(), value.encode()) for name, value in HEADERS)
+_RAW_STRICT: Final = (b"strict-transport-security", _STRICT_TRANSPORT.encode())
 
 
 def security_headers(app: ASGIApp) -> ASGIApp:
@@ -47,11 +48,10 @@ def security_headers(app: ASGIApp) -> ASGIApp:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS:
-                    headers.setdefault(name, value)
-                if scope["scheme"] == "https":
-                    headers.setdefault("Strict-Transport-Security", _STRICT_TRANSPORT)
+                headers: list[tuple[bytes, bytes]] = message.setdefault("headers", [])
+                own = {name.lower() for name, _ in headers}
+                more = (*_RAW, _RAW_STRICT) if scope["scheme"] == "https" else _RAW
+                message["headers"] = [*headers, *(one for one in more if one[0] not in own)]
             await send(message)
 
         await app(scope, receive, send_with_headers)
