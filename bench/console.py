@@ -55,8 +55,8 @@ async def run(ground: Ground, plan: Plan) -> list[Figure]:
     async with AsyncExitStack() as exits:
         client = await exits.enter_async_context(process(["bench.requests"], os.environ))
         headers = {"Cookie": f"stoa_session={await _signed_in(ground)}", "Accept": "text/html"}
-        ours = await exits.enter_async_context(_server(ground, ["stoa.cli", "web", "--fd"], "/healthz"))
-        bare = await exits.enter_async_context(_server(ground, ["bench.bare"], "/board"))
+        ours = await exits.enter_async_context(server(ground, ["stoa.cli", "web", "--fd"], "/healthz"))
+        bare = await exits.enter_async_context(server(ground, ["bench.bare"], "/board"))
         pages = _pages(company)
         for page in pages:
             # The first of each compiles its template, prepares its statements and opens its connections.
@@ -109,7 +109,7 @@ async def _signed_in(ground: Ground) -> str:
 
 
 @asynccontextmanager
-async def _server(ground: Ground, arguments: list[str], probe: str) -> AsyncGenerator[int]:
+async def server(ground: Ground, arguments: list[str], probe: str) -> AsyncGenerator[int]:
     """One process on a port of its own, once it answers."""
     async with listening() as listener:
         port: int = listener.getsockname()[1]
