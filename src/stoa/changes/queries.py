@@ -64,9 +64,14 @@ async def run_by_id(tx: TenantTx, run_id: UUID, *, lock: bool = False) -> Run:
         run_id,
     )
     if row is None:
-        hint = "The page of runs, and `stoa sync list`, show those there are."
-        raise NoSuchRun(f"There is no run {run_id} in this tenant.", hint=hint)
+        raise no_such_run(run_id)
     return run_of(row)
+
+
+def no_such_run(run_id: UUID) -> NoSuchRun:
+    """Nobody has the run in this tenant."""
+    hint = "The page of runs, and `stoa sync list`, show those there are."
+    return NoSuchRun(f"There is no run {run_id} in this tenant.", hint=hint)
 
 
 async def recent_runs(tx: TenantTx, *, source_id: SourceId | None = None, limit: int = 20) -> list[Run]:

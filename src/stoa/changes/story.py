@@ -1,5 +1,7 @@
 """A run as its page tells it: what it is, how it stands, what follows, and what can be done about it."""
 
+# ruff: noqa: S608 - a constant of the code; every value is a bound parameter
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +10,7 @@ from typing import Any, Final
 from stoa.changes.counting import PlanCount, counted_window, plan_of
 from stoa.changes.listing import rollbacks_of
 from stoa.changes.model import Action, Run, RunKind, RunState
-from stoa.changes.queries import run_by_id
+from stoa.changes.queries import RUN_COLUMNS, no_such_run, run_by_id, run_of
 from stoa.db.transactions import TenantTx
 from stoa.kernel.ids import RunId
 from stoa.tenants import queries as tenants
@@ -144,15 +146,23 @@ def took(run: Run) -> float:
     return float(run.figures.get("plan_seconds", 0)) + float(run.figures.get("apply_seconds", 0))
 
 
+_RUN: Final = f"""
+SELECT {RUN_COLUMNS}, (SELECT (s.source_id, s.kind, s.name, s.created_at) FROM source s
+  WHERE s.tenant_id = $1 AND s.source_id = run.source_id) AS source
+FROM run WHERE tenant_id = $1 AND run_id = $2"""
+
+
 async def story_of(tx: TenantTx, run_id: RunId, *, alone: bool = False) -> Story:
     """A run with what belongs to it. alone: without its connection and the runs that it undoes or that undo it.
 
     Raises NoSuchRun.
     """
-    run = await run_by_id(tx, run_id)
+    row = await tx.fetchrow(_RUN, tx.tenant_id, run_id)
+    if row is None:
+        raise no_such_run(run_id)
+    run, source = run_of(row), None if row["source"] is None else Source(*row["source"])
     window = run.kind is RunKind.SCIM_WINDOW
     plan = await counted_window(tx, run.run_id) if window else plan_of(run.figures, run.counts)
-    source = await tenants.source(tx, run.source_id)
     if alone:
         return Story(tx.now, run, source, None, plan, None, ())
     undoes = None if run.of_run is None else await run_by_id(tx, run.of_run)

@@ -6,10 +6,12 @@ tenant's wording never becomes one (docs/architecture.md, "Security").
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from gettext import NullTranslations
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -90,7 +92,7 @@ def _environment(assets: Assets, loader: FileSystemLoader, language: str, words:
 
     names: dict[str, Any] = {"asset": assets.url, **_texts(words)}
     environment.globals.update(names)
-    filters: dict[str, Any] = {"count": count, "with_names_of": _with_names_of}
+    filters: dict[str, Any] = {"count": count, "with_names_of": _with_names_of, "iso": _iso, "by_clock": _by_clock}
     environment.filters.update(filters)
     environment.tests["short"] = _is_short
 
@@ -109,6 +111,18 @@ def _telling(language: str) -> Callable[[object], object]:
     """
     tell = telling(language, pseudo=language == PSEUDO)
     return lambda text: tell(text) if type(text) is str else text
+
+
+@lru_cache(_REMEMBERED)
+def _iso(moment: datetime) -> str:
+    """A moment for programs, to the second (RFC 3339)."""
+    return moment.isoformat(timespec="seconds")
+
+
+@lru_cache(_REMEMBERED)
+def _by_clock(moment: datetime, zone: ZoneInfo) -> str:
+    """A moment as the clocks of a zone have it, to the second, with the zone's abbreviation."""
+    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def _with_names_of(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
