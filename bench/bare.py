@@ -1,5 +1,10 @@
 """A server of bare routes, `python -m bench.bare FD`: each runs the main query of one page in a transaction of its own
 and answers the rows as JSON. It signs nobody in, looks up no tenant by its slug and renders nothing.
+
+The main query is the very statement by which the page gets what it is about, text for text: of the board, the list of
+people and the plan the one of their rows; of a person the one that reads all that is known of them, with its sources,
+holds, reports and the end of the journal. What pages read besides (names of a plan's people, the run, figures) is not
+among it.
 """
 
 import os
@@ -27,13 +32,13 @@ from stoa.kernel.filters import check, parse
 from stoa.kernel.ids import TenantId
 from stoa.people.catalogue import CATALOGUE
 from stoa.people.listing import Part, PeopleAsk, page_query
+from stoa.people.profile_sql import PROFILE
 from stoa.people.searching import found_by
 from stoa.tenants.board import BoardAsk, board_query
 
 ROWS: Final = 50
 _BY_NAME: Final = ("display_name_key", "person_id")
 _NAMED: Final = Part("p.display_name_key IS NOT NULL", _BY_NAME, _BY_NAME)
-_PERSON: Final = "SELECT * FROM person p WHERE p.tenant_id = $1 AND p.person_id = $2"
 _PLAN: Final = f"""
 SELECT c.run_id, c.ord, c.action, c.reason, c.subject, c.source_id, c.resource_id, c.person_id, c.before, c.after,
   {STATE} AS state, c.note, c.at
@@ -77,7 +82,7 @@ class _Bare:
             return _rows(await tx.fetch(text, *params))
 
     async def person(self, request: Request) -> Response:
-        return await self._one(request, _PERSON, UUID(request.path_params["person_id"]))
+        return await self._one(request, PROFILE, UUID(request.path_params["person_id"]))
 
     async def plan(self, request: Request) -> Response:
         return await self._one(request, _PLAN, UUID(request.path_params["run_id"]), ROWS + 1)
@@ -92,7 +97,9 @@ def _tenant(request: Request) -> TenantId:
 
 
 def _rows(rows: Sequence[Row]) -> Response:
-    return Response(msgspec.json.encode([dict(row) for row in rows]), media_type="application/json")
+    # The parts of a row are rows too.
+    body = msgspec.json.encode([dict(row) for row in rows], enc_hook=tuple)
+    return Response(body, media_type="application/json")
 
 
 def main() -> None:
