@@ -1,16 +1,21 @@
 """Every address of the console, made of its routes and of a company's data."""
 
+import secrets
 from asyncio import Event
 from typing import Literal
 
 from starlette.routing import Route
 
 from stoa.access.actions import issue_token
+from stoa.access.client_credentials import issue
+from stoa.access.clients import create_client, set_keys
+from stoa.access.clients_rules import Terms
 from stoa.access.permissions import Role
 from stoa.main import console_routes
 from stoa.outbound.mailbox import mails
 from stoa.tenants.actions import ensure_source
 from stoa.web.visiting import Shell
+from tests.access.signing import jwk_of, key_for, set_of
 from tests.console.journey import Company, World
 from tests.web.rendering import shared_pages
 
@@ -33,6 +38,11 @@ async def _made(world: World, company: Company) -> dict[str, object]:
     async with world.parts.database.tenant(company.tenant_id) as tx:
         okta = await ensure_source(tx, "idp", "Okta")
         token = await issue_token(tx, ["scim"], "For Okta", okta.source_id)
+        name = f"Learning portal {secrets.token_hex(3)}"
+        client = await create_client(tx, Terms(name, ["people:read", "people:write"], ["10.0.0.0/8"]))
+        key = await issue(tx, client.client_id, "api_key", "Production", days=20)
+        await issue(tx, client.client_id, "client_secret")
+        await set_keys(tx, client.client_id, set_of(jwk_of(key_for("ES256"))))
     kept = await mails(world.parts.settings.mailbox_path)
     await world.account(Role.PLATFORM_VIEWER)
     async with world.parts.database.platform() as tx:
@@ -46,6 +56,9 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         "alert_id": await company.one("SELECT alert_id FROM alert WHERE tenant_id = $1 LIMIT 1"),
         "source_id": okta.source_id,
         "credential_id": token.credential_id,
+        "client_id": client.client_id,
+        "secret_id": key.credential_id,
         "operator_id": operator_id,
         "name": kept[0].name,
+        "seq": 1,
     }

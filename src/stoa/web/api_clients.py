@@ -41,7 +41,7 @@ from stoa.web.visiting import Shell, Visit
 
 _LIST: Final = "/api-clients"
 _ONE: Final = f"{_LIST}/{{client_id}}"
-_CREDENTIAL: Final = f"{_ONE}/credentials/{{credential_id}}/revoke"
+_CREDENTIAL: Final = f"{_ONE}/credentials/{{secret_id}}/revoke"
 LIST: Final = Listing(
     name="api-clients", sorts={"name": "name", "created_at": "created_at"}, default="name", catalogue=None
 )
@@ -319,7 +319,7 @@ async def _ask_revoke(visit: Visit) -> Response:
     async with visit.tx() as tx:
         client = await clients_queries.client(tx, client_id)
         shown = await clients_queries.credentials_of(tx, client_id)
-    one = next((one for one in shown if one.credential_id == visit.id("credential_id")), None)
+    one = next((one for one in shown if one.credential_id == visit.id("secret_id")), None)
     if one is None:
         raise NotFound("This client has no such key or secret.", hint="Its page shows those that it has.")
     return visit.page(
@@ -334,7 +334,7 @@ async def _ask_revoke(visit: Visit) -> Response:
 async def _revoke(visit: Visit) -> Response:
     client_id = _id(visit)
     async with visit.writing() as tx:
-        await client_credentials.revoke_of(tx, client_id, CredentialId(visit.id("credential_id")))
+        await client_credentials.revoke_of(tx, client_id, CredentialId(visit.id("secret_id")))
     return visit.see(f"{_LIST}/{client_id}", said=visit.gettext("It is revoked. It opens nothing any more."))
 
 
