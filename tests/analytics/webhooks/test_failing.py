@@ -1,7 +1,6 @@
 """Receivers that fail: what is tried again and when, who is told, and what goes on meanwhile."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -10,7 +9,7 @@ from stoa.analytics.webhooks import actions, sending_again
 from stoa.analytics.webhooks.rules import SCHEDULE
 from stoa.outbound.http import HttpClient
 from tests.analytics.webhooks.conftest import OK, Ground, hang, ids_of, types_of
-from tests.outbound.server import Seen, reply
+from tests.outbound.server import Answer, Seen, reply
 
 
 async def test_a_failed_event_is_tried_by_the_schedule_and_holds_up_those_after_it(ground: Ground) -> None:
@@ -166,14 +165,14 @@ async def test_a_receiver_that_hangs_or_drips_is_given_up_in_time_and_delays_no_
             await asyncio.sleep(0.05)
 
     hanging, dripping = await ground.receiver(answer=hang), await ground.receiver(answer=drip)
-    well = await ground.receiver()
+    answer, arrived = _counting(2)
+    well = await ground.receiver(answer=answer)
     bad = [await ground.endpoint(hanging), await ground.endpoint(dripping)]
     await ground.endpoint(well)
     await ground.happen("a.first", "a.second")
-    arrived = asyncio.get_running_loop().create_task(_until(lambda: len(well.seen) == 2))
-    served = asyncio.get_running_loop().create_task(ground.dispatch())
+    served = asyncio.create_task(ground.dispatch())
     # The others' events arrive while the first request to each of the bad ones is still under way.
-    await asyncio.wait_for(arrived, 1.5)
+    await asyncio.wait_for(arrived.wait(), 1.5)
     assert not served.done()
     await asyncio.wait_for(served, 10)
     for made in bad:
@@ -184,22 +183,33 @@ async def test_a_receiver_that_hangs_or_drips_is_given_up_in_time_and_delays_no_
 async def test_hanging_receivers_of_one_tenant_leave_room_for_others(ground: Ground) -> None:
     ground.slots = (4, 2)
     hanging = await ground.receiver(answer=hang)
-    well = await ground.receiver()
+    answer, arrived = _counting(1)
+    well = await ground.receiver(answer=answer)
     for _ in range(6):
         await ground.endpoint(hanging)
     other = await ground.other_tenant()
     await ground.endpoint(well, tenant_id=other)
     await ground.happen("a.first")
     await ground.happen("b.first", tenant_id=other)
-    served = asyncio.get_running_loop().create_task(ground.dispatch())
-    await asyncio.wait_for(_until(lambda: len(well.seen) == 1), 1.5)
+    served = asyncio.create_task(ground.dispatch())
+    await asyncio.wait_for(arrived.wait(), 1.5)
     assert hanging.connections == 2
     await served
 
 
-async def _until(holds: Callable[[], bool]) -> None:
-    while not holds():
-        await asyncio.sleep(0.01)
+def _counting(number: int) -> tuple[Answer, asyncio.Event]:
+    """Takes everything; the event is set once so many came."""
+    arrived, came = asyncio.Event(), 0
+
+    async def answer(_: Seen, writer: asyncio.StreamWriter) -> None:
+        nonlocal came
+        came += 1
+        if came == number:
+            arrived.set()
+        writer.write(OK)
+        await writer.drain()
+
+    return answer, arrived
 
 
 async def test_a_name_that_turns_private_is_recorded_and_not_called(ground: Ground) -> None:
