@@ -24,10 +24,10 @@ dev: setup ## The server and the worker on this machine, with a database of thei
 	@.venv/bin/stoa dev $(ARGS)
 
 test: setup-dev ## The tests that need no browser and no foreign suite (under 5 minutes)
-	@$(PYTHON) -m pytest -p tests.no_skips -n auto -m "not all" $(ARGS)
+	@$(PYTHON) -m pytest -p tests.no_skips -n auto --dist worksteal -m "not all" $(ARGS)
 
 test-all: setup-dev ## The rest: browser, foreign suites, fuzzing, crash sweeps
-	@$(PYTHON) -m pytest -p tests.no_skips -n auto -m "all and not alone" $(ARGS)
+	@$(PYTHON) -m pytest -p tests.no_skips -n auto --dist worksteal -m "all and not alone" $(ARGS)
 	@$(PYTHON) -m pytest -p tests.no_skips -m alone
 
 check: setup-dev ## Lint, format, types, import rules, dependencies, house rules

@@ -23,7 +23,6 @@ from ..conftest import ConnectArgs
 from .making import source
 from .test_indexes import indexes_of
 
-PEOPLE = 100_000
 NOBODY = RunId(new_id())
 # Names of ASCII letters, which lower() folds as kernel.fold does.
 _PERSONS = """
@@ -48,8 +47,10 @@ SELECT tenant_id, $2, 'create', 'nobody_matches', external_id, source_id, resour
 Filled = tuple[TenantId, SourceId]
 
 
-@pytest.fixture(scope="module")
-def filled(connect_args: ConnectArgs, server: embedded.Server, database_url: str) -> Filled:
+@pytest.fixture(scope="module", params=[30_000, pytest.param(100_000, marks=pytest.mark.all)])
+def filled(
+    request: pytest.FixtureRequest, connect_args: ConnectArgs, server: embedded.Server, database_url: str
+) -> Filled:
     """A large company, and what the planner knows of it."""
 
     async def fill() -> Filled:
@@ -58,7 +59,7 @@ def filled(connect_args: ConnectArgs, server: embedded.Server, database_url: str
             tenant_id = (await create_tenant(database, NewTenant(slug=f"huge-{new_id()}"[:60], name="Huge"))).tenant_id
             hr = await source(database, tenant_id)
             async with database.tenant(tenant_id) as tx:
-                await tx.execute(_PERSONS, tenant_id, NOBODY, tx.now, PEOPLE)
+                await tx.execute(_PERSONS, tenant_id, NOBODY, tx.now, request.param)
                 await tx.execute(_RECORDS, tenant_id, hr)
                 await tx.execute(
                     """INSERT INTO run (tenant_id, run_id, kind, state, target, source_id, actor, created_at)
