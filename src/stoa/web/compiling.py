@@ -60,6 +60,10 @@ class _Folding(NodeTransformer):
     def __init__(self, known: Mapping[str, Callable[[str], str]]) -> None:
         self._known = known
 
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802 - as below
+        """Leaves it: Jinja2 forgets, where all that is joined is known, that some of it is HTML."""
+        return node
+
     def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802 - the visitor finds it by this name
         """Folds one call, if it is of that kind."""
         self.generic_visit(node)
