@@ -11,6 +11,7 @@ from stoa.access.client_credentials import issue
 from stoa.access.clients import create_client, set_keys
 from stoa.access.clients_rules import Terms
 from stoa.access.permissions import Role
+from stoa.events.actions import number_entries
 from stoa.main import console_routes
 from stoa.outbound.mailbox import mails
 from stoa.tenants.actions import ensure_source
@@ -43,6 +44,8 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         key = await issue(tx, client.client_id, "api_key", "Production", days=20)
         await issue(tx, client.client_id, "client_secret")
         await set_keys(tx, client.client_id, set_of(jwk_of(key_for("ES256"))))
+    async with world.parts.database.tenant(company.tenant_id) as tx:
+        await number_entries(tx)
     kept = await mails(world.parts.settings.mailbox_path)
     await world.account(Role.PLATFORM_VIEWER)
     async with world.parts.database.platform() as tx:

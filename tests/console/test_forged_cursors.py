@@ -85,6 +85,7 @@ async def test_a_forged_cursor_is_refused_by_every_list(world: World, of_a_kind:
         "alerts-muted": f"{company.base}/alerts/muted",
         "alerts-resolved": f"{company.base}/alerts/resolved",
         "alerts-all": f"{company.base}/alerts/all",
+        "events": f"{company.base}/events",
     }
     assert set(pages) == set(listings()), "every list of the application is asked here"
     async with browsers(world.app, world.parts.database) as people:

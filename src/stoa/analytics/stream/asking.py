@@ -8,7 +8,7 @@ from stoa.api.errors import BadQuery
 from stoa.db.transactions import TenantTx
 from stoa.events.moments import seq_before
 from stoa.events.selecting import selected
-from stoa.kernel.filters import FilterError, Typed
+from stoa.kernel.filters import FilterError, Typed, render_literal
 
 BEGINNING: Final = "beginning"
 NOW: Final = "now"
@@ -45,6 +45,15 @@ def _moment(text: str) -> datetime:
             parameter="from",
         )
     return found
+
+
+def searched_where(text: str | None, search: str) -> Typed | None:
+    """A filter, and a search for part of a type, a subject or an actor, together. Raises FilterError."""
+    if not search:
+        return asked_where(text)
+    anywhere = " or ".join(f"{name} co {render_literal(search)}" for name in ("type", "subject", "actor"))
+    # By itself first, so that a complaint's position is one in what was written.
+    return asked_where(anywhere if asked_where(text) is None else f"({text}) and ({anywhere})")
 
 
 def asked_where(text: str | None) -> Typed | None:

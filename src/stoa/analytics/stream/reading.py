@@ -92,6 +92,25 @@ async def read(tx: TenantTx, after: int, limit: int, where: Typed | None = None)
     return Reading(tuple(found), after, head)
 
 
+async def read_back(tx: TenantTx, before: int | None, limit: int, where: Typed | None = None) -> Reading:
+    """As `read`, from the number `before` (None: from the end) backwards, newest first. `after` of what it gives is the
+    number of the oldest event that was looked at, before which to go on; 1 or less at the beginning of the log.
+    """
+    head = await head_of(tx)
+    place = head.seq + 1 if before is None else min(before, head.seq + 1)
+    found: list[StoredEvent] = []
+    stop = max(0, place - 1 - MOST_SCANNED)
+    while place - 1 > stop and len(found) < limit:
+        size = min(place - 1 - stop, limit if where is None else _AT_ONCE)
+        for event in reversed(await read_events(tx, place - 1 - size, size, render_changes)):
+            place = event.seq
+            if where is None or evaluate(where, facts(event), now=tx.now):
+                found.append(event)
+                if len(found) == limit:
+                    break
+    return Reading(tuple(found), place, head)
+
+
 # ------------------------------------------------------------------ cursors
 
 
