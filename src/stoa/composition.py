@@ -11,6 +11,7 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from stoa.access.actions import EXPIRY_JOB
+from stoa.access.model import Credential
 from stoa.access.platform_log import check_platform_daily
 from stoa.access.queries import credential
 from stoa.alerts.actions import OWN_JOBS, raise_alert
@@ -131,11 +132,13 @@ async def tell_of_dead_job(tx: TenantTx, dead: DeadJob) -> None:
 
 
 async def expiring_credential(tx: TenantTx, key: str) -> Expiring | None:
-    """A token as `alerts.expiry` looks at it."""
+    """A token, or what an API client shows, as `alerts.expiry` looks at it."""
     credential_id = parse_id(key)
     found = None if credential_id is None else await credential(tx, CredentialId(credential_id))
     if found is None:
         return None
+    if found.client_id is not None:
+        return _expiring_of_client(found)
     scopes = ", ".join(sorted(found.scopes))
     return Expiring(
         name=f"the token “{found.name}”",
@@ -143,6 +146,26 @@ async def expiring_credential(tx: TenantTx, key: str) -> Expiring | None:
         remedy=(
             "The operator of the server makes a new token (`stoa token create`); the admin of the other system puts it "
             "in place of the old one; then the old one is revoked (`stoa token revoke`), which resolves this alert."
+        ),
+        created_at=found.created_at,
+        expires_at=found.expires_at,
+        ended=found.revoked_at is not None,
+    )
+
+
+def _expiring_of_client(found: Credential) -> Expiring:
+    if found.kind == "api_key":
+        name = f"the API key “{found.name}”"
+        what_ends = f"Requests with it (it begins with {found.prefix}) are refused."
+    else:
+        name = f"the client secret “{found.name}”"
+        what_ends = f"No access token is given for it any more (it begins with {found.prefix})."
+    return Expiring(
+        name=name,
+        what_ends=what_ends,
+        remedy=(
+            "An administrator of the tenant makes a second one on the client's page under “API clients”; it takes the "
+            "place of the old one in the integration; then the old one is revoked there, which resolves this alert."
         ),
         created_at=found.created_at,
         expires_at=found.expires_at,

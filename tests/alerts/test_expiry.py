@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from stoa.access.actions import EXPIRY_JOB, issue_token, revoke
+from stoa.access.client_credentials import Shown, issue
+from stoa.access.clients import create_client, delete_client
+from stoa.access.clients_rules import Terms
 from stoa.alerts import queries, rules
 from stoa.alerts.expiry import EXPIRING_ALERT, expiry_job
 from stoa.alerts.model import Alert
@@ -148,3 +151,20 @@ async def test_any_name_of_a_token_fits_into_its_alert(token: Token, name: str) 
     found = await token.alert(made)
     assert found is not None
     assert len(found.title) <= rules.LONGEST_TITLE
+
+
+@pytest.mark.parametrize(("kind", "name"), [("api_key", "The API key"), ("client_secret", "The client secret")])
+async def test_what_a_client_shows_is_warned_of_in_its_own_words(token: Token, kind: Shown, name: str) -> None:
+    async with token.database.tenant(token.tenant_id) as tx:
+        client = await create_client(tx, Terms("Portal", ["people:read"]))
+        made = (await issue(tx, client.client_id, kind, "Production", days=90)).credential_id
+    token.ahead = 84 * DAY
+    assert await token.look(made) is Outcome.AGAIN
+    found = await token.alert(made)
+    assert found is not None
+    assert (found.severity, found.title) == ("warning", f"{name} “Production” expires soon")
+    assert "API clients" in (found.hint or "")
+    async with token.database.tenant(token.tenant_id) as tx:
+        await delete_client(tx, client.client_id)
+    assert await token.look(made) is Outcome.DONE
+    assert await token.alert(made) is None

@@ -13,6 +13,9 @@ import httpx2
 import pytest
 from starlette.types import ASGIApp
 
+from stoa.access.client_credentials import issue
+from stoa.access.clients import create_client
+from stoa.access.clients_rules import Terms
 from stoa.access.permissions import Role
 from stoa.alerts import handling, queries
 from stoa.alerts.actions import raise_alert, resolve_alerts
@@ -296,3 +299,11 @@ async def test_an_operator_who_is_gone_is_still_told_of(ada: Person) -> None:
     words = text_of(await ada.get(f"/alerts/{alert.alert_id}"))
     assert "An operator who is gone" in words
     assert "by command" in words
+
+
+async def test_an_expiring_key_leads_to_its_client(ada: Person) -> None:
+    client = await ada.do(lambda tx: create_client(tx, Terms("Portal", ["people:read"])))
+    made = await ada.do(lambda tx: issue(tx, client.client_id, "api_key", days=5))
+    alert = await ada.raised(kind="secret_expiring", key=str(made.credential_id), title="The API key expires soon")
+    page = await ada.get(f"/alerts/{alert.alert_id}")
+    assert f'href="{ada.base}/api-clients/{client.client_id}"' in page.text

@@ -9,8 +9,10 @@ from urllib.parse import quote
 from starlette.responses import Response
 from starlette.routing import Route
 
+from stoa.access.model import Credential
 from stoa.access.operators import operator_by_id
 from stoa.access.permissions import Permission
+from stoa.access.queries import credential
 from stoa.alerts import handling, listing, queries
 from stoa.alerts.catalogue import CATALOGUE
 from stoa.alerts.listing import AlertsAsk, Shown
@@ -18,7 +20,7 @@ from stoa.alerts.model import Alert, AlertId
 from stoa.alerts.notes import notes
 from stoa.alerts.rules import LONGEST_REASON
 from stoa.db.transactions import TenantTx
-from stoa.kernel.ids import OperatorId, parse_id
+from stoa.kernel.ids import CredentialId, OperatorId, parse_id
 from stoa.kernel.problems import BadInput, NotFound
 from stoa.web.exports import csv_answer
 from stoa.web.guarding import tenant_action, tenant_page
@@ -147,6 +149,7 @@ async def _page(
     async with visit.tx() as tx:
         alert = await queries.alert(tx, alert_id)
         history = await notes(tx, alert_id)
+        shown = None if alert is None else await _credential_of(tx, alert)
     if alert is None:
         raise NotFound("There is no such alert.", hint="The list of alerts shows those there are.")
     actors = {one.actor for one in history} | ({alert.acknowledged_by} if alert.acknowledged_by else set[str]())
@@ -156,7 +159,7 @@ async def _page(
         status=422 if errors else 200,
         alert=alert,
         kind=_kinds(visit).get(alert.kind, alert.kind),
-        about=about(visit, alert),
+        about=about(visit, alert, shown),
         history=[Line(one.at, names[one.actor], one.what, one.text) for one in reversed(history)],
         acknowledged_by=names.get(alert.acknowledged_by or ""),
         address=f"{visit.base}/alerts/{alert_id}",
@@ -167,8 +170,16 @@ async def _page(
     )
 
 
-def about(visit: Visit, alert: Alert) -> tuple[str, str] | None:
-    """The address of what an alert is about, and what to call it."""
+async def _credential_of(tx: TenantTx, alert: Alert) -> Credential | None:
+    """The token, key or secret that an alert is about."""
+    credential_id = parse_id(alert.key) if alert.kind == "secret_expiring" else None
+    return None if credential_id is None else await credential(tx, CredentialId(credential_id))
+
+
+def about(visit: Visit, alert: Alert, shown: Credential | None = None) -> tuple[str, str] | None:
+    """The address of what an alert is about, and what to call it. shown: the token, key or secret that it names."""
+    if shown is not None and shown.client_id is not None:
+        return f"{visit.base}/api-clients/{shown.client_id}", visit.gettext("Open the API client")
     if alert.run_id is not None:
         return f"{visit.base}/runs/{alert.run_id}", visit.gettext("Open the run")
     match alert.kind:
@@ -215,7 +226,7 @@ def _kinds(visit: Visit) -> dict[str, str]:
         "run_failed": visit.gettext("Failed run"),
         "run_missed": visit.gettext("Missed run"),
         "job_dead": visit.gettext("Job that gave up"),
-        "secret_expiring": visit.gettext("Expiring token"),
+        "secret_expiring": visit.gettext("Expiring token or key"),
         "scim_token_refused": visit.gettext("Refused token"),
         "scim_refused": visit.gettext("Refused users"),
         "scim_failed": visit.gettext("SCIM failure"),
