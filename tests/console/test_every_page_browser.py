@@ -18,7 +18,8 @@ from tests.console.every_page import addresses
 from tests.console.journey import World, chromium, complaints_of, overflow, violations, world_of
 from tests.web.signed_in import browsers
 
-pytestmark = pytest.mark.all
+# Some forty pages in turn, each with a look by axe.
+pytestmark = [pytest.mark.all, pytest.mark.timeout(300)]
 
 # What is no page to look at: files, a stream, and parts of a page that its script asks for.
 NO_PAGES: Final = (".csv", ".jsonl", "/live", ".css", "/raw", "/settings/preview")
