@@ -11,7 +11,10 @@ from stoa.kernel.ids import TenantId
 MINE, OTHER = TenantId(uuid4()), TenantId(uuid4())
 ALL = "board_view mailbox_view operators_change tenant_view people_view tenant_change connection_change run_start"
 EXPECTED = {
-    Role.PLATFORM_ADMIN: {*ALL.split(), "run_decide", "alert_change", "api_change", "audit_view"},
+    Role.PLATFORM_ADMIN: {
+        *(*ALL.split(), "run_decide", "alert_change", "api_change", "audit_view"),
+        *("limits_change", "platform_audit_view"),
+    },
     Role.PLATFORM_VIEWER: {"board_view", "mailbox_view", "tenant_view", "people_view", "audit_view"},
     Role.TENANT_ADMIN: {
         *("tenant_view", "people_view", "tenant_change", "connection_change"),
@@ -31,7 +34,8 @@ def test_every_role_and_permission_is_decided() -> None:
     assert {role: {str(one) for one in permitted} for role, permitted in PERMITTED.items()} == EXPECTED
     assert set(PERMITTED) == set(Role)
     assert EXPECTED[Role.PLATFORM_ADMIN] == set(Permission)
-    assert {"board_view", "mailbox_view", "operators_change"} == PLATFORM_WIDE
+    wide = {"board_view", "mailbox_view", "operators_change", "limits_change", "platform_audit_view"}
+    assert wide == PLATFORM_WIDE
     assert set(Permission) == PLATFORM_WIDE | WITHIN_TENANT
 
 

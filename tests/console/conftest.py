@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 from stoa.console.pages import console_pages
 from stoa.db.database import Database
 from stoa.kernel.ids import TenantId
+from stoa.web.access_operators import operator_pages
 from stoa.web.tenants import tenant_settings_pages
 from stoa.web.visiting import Shell
 from tests.conftest import MakeTenant
@@ -44,7 +45,7 @@ async def make_place(make_tenant: MakeTenant) -> MakePlace:
 
 
 def _pages(shell: Shell) -> list[BaseRoute]:
-    return [*console_pages(shell), *tenant_settings_pages(shell)]
+    return [*console_pages(shell), *tenant_settings_pages(shell), *operator_pages(shell)]
 
 
 @pytest.fixture

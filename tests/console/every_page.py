@@ -50,6 +50,7 @@ async def _made(world: World, company: Company) -> dict[str, object]:
     await world.account(Role.PLATFORM_VIEWER)
     async with world.parts.database.platform() as tx:
         operator_id = await tx.fetchval("SELECT operator_id FROM operator ORDER BY operator_id LIMIT 1")
+        line_no = await tx.fetchval("SELECT max(entry_no) FROM platform_entry")
     return {
         "tenant": company.slug,
         "run_id": company.held.run_id,
@@ -62,6 +63,8 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         "client_id": client.client_id,
         "secret_id": key.credential_id,
         "operator_id": operator_id,
+        "line_no": line_no,
+        "entry_no": await company.one("SELECT max(entry_no) FROM entry WHERE tenant_id = $1"),
         "name": kept[0].name,
         "seq": 1,
     }

@@ -23,6 +23,8 @@ class Permission(StrEnum):
     BOARD_VIEW = "board_view"
     MAILBOX_VIEW = "mailbox_view"
     OPERATORS_CHANGE = "operators_change"
+    LIMITS_CHANGE = "limits_change"
+    PLATFORM_AUDIT_VIEW = "platform_audit_view"
     # Within a tenant.
     TENANT_VIEW = "tenant_view"
     PEOPLE_VIEW = "people_view"
@@ -37,7 +39,12 @@ class Permission(StrEnum):
 
 PLATFORM_ROLES: Final = frozenset({Role.PLATFORM_ADMIN, Role.PLATFORM_VIEWER})
 TENANT_ROLES: Final = frozenset({Role.TENANT_ADMIN, Role.TENANT_VIEWER})
-PLATFORM_WIDE: Final = frozenset({Permission.BOARD_VIEW, Permission.MAILBOX_VIEW, Permission.OPERATORS_CHANGE})
+PLATFORM_WIDE: Final = frozenset(
+    {
+        *(Permission.BOARD_VIEW, Permission.MAILBOX_VIEW, Permission.OPERATORS_CHANGE),
+        *(Permission.LIMITS_CHANGE, Permission.PLATFORM_AUDIT_VIEW),
+    }
+)
 WITHIN_TENANT: Final = frozenset(Permission) - PLATFORM_WIDE
 _VIEWING: Final = frozenset({Permission.TENANT_VIEW, Permission.PEOPLE_VIEW})
 
