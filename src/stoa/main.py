@@ -2,6 +2,7 @@
 
 from asyncio import Event
 from collections.abc import AsyncGenerator
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 
 import structlog
@@ -13,9 +14,12 @@ from stoa.access.budgets import Budgets
 from stoa.analytics.stream import routes as event_routes
 from stoa.analytics.stream.pages import event_pages
 from stoa.analytics.webhooks import routes as webhook_routes
+from stoa.analytics.webhooks.pages import webhook_pages
 from stoa.api import alerts as alert_routes
+from stoa.api import clients as client_routes
 from stoa.api import jobs as job_routes
 from stoa.api import tenants as tenant_routes
+from stoa.api import trail as audit_routes
 from stoa.api.answers import problem_answer, trace_of
 from stoa.api.clients_address import as_sent
 from stoa.api.discovery import discovery_routes
@@ -27,6 +31,7 @@ from stoa.api.trace import traced
 from stoa.api.versions import CHANGES
 from stoa.changes import routes as run_routes
 from stoa.changes.pages import run_pages
+from stoa.changes.rendering import render_changes
 from stoa.composition import VERSION, Platform, Store, base_url_of, platform
 from stoa.console.pages import console_pages
 from stoa.identity.scim.pages import scim_pages
@@ -41,6 +46,8 @@ from stoa.people.queries import person_names
 from stoa.settings import Settings, read_settings
 from stoa.sync import routes as connection_routes
 from stoa.sync.pages import connection_pages, quarantine_pages
+from stoa.sync.target import SyncTarget
+from stoa.tenants.sealing import Sealer
 from stoa.web.access import access_pages
 from stoa.web.alerts import alert_pages
 from stoa.web.api_clients import api_client_pages
@@ -98,7 +105,7 @@ def serve(parts: Platform, stopping: Event | None = None) -> ASGIApp:
     shell = Shell(pages, parts.database, development=settings.development, stopping=stopping or Event())
     token = settings.metrics_token
     base_url = base_url_of(settings)
-    operations = api_operations(parts)
+    operations = api_operations(parts.source_worker.planner.target, parts.sealer, settings.outbound_allow)
     service = Service(parts.database, Budgets(parts.database), base_url, shell.stopping)
     routes: list[BaseRoute] = [
         *health_routes(parts.database, version=VERSION, metrics_token=token.get_secret_value() if token else None),
@@ -113,15 +120,21 @@ def serve(parts: Platform, stopping: Event | None = None) -> ASGIApp:
     return as_sent(served, base_url=settings.base_url, trusted=settings.trusted_proxies)
 
 
-def api_operations(parts: Platform) -> tuple[Operation, ...]:
-    """The operations of the public API, of every room."""
+def api_operations(target: SyncTarget, sealer: Sealer, allow: AbstractSet[str]) -> tuple[Operation, ...]:
+    """The operations of the public API, of every room.
+
+    target: what syncs change. sealer: of what is stored and secret. allow: exact `host:port` pairs that development
+    exempts from the checks of addresses.
+    """
     return (
         *tenant_routes.operations(),
         *alert_routes.operations(),
+        *client_routes.operations(),
+        *audit_routes.operations(),
         *run_routes.operations(),
-        *connection_routes.operations(parts.source_worker.planner.target),
+        *connection_routes.operations(target),
         *people_routes.operations(),
-        *webhook_routes.operations(parts.sealer, parts.settings.outbound_allow),
+        *webhook_routes.operations(sealer, allow),
         *people_changes.operations(),
         *event_routes.operations(),
         *people_records.operations(),
@@ -146,6 +159,7 @@ def console_routes(shell: Shell, parts: Platform) -> list[Route]:
         *quarantine_pages(shell),
         *run_pages(shell, subjects=person_names),
         *people_pages(shell),
+        *webhook_pages(shell, parts.sealer, settings.outbound_allow, base_url_of(settings), render_changes),
         *event_pages(shell, base_url_of(settings), person_names),
     ]
 
