@@ -26,7 +26,7 @@ _LONGEST_TOKEN: Final = 300
 # What opens the API; a client secret does not, it is exchanged at /oauth/token.
 OPENING: Final = frozenset({"token", "api_key", "access_token"})
 
-_SLUG: Final = "SELECT slug FROM tenant WHERE tenant_id = $1"
+_TENANT: Final = "SELECT slug, sandbox FROM tenant WHERE tenant_id = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Known:
     tenant_id: TenantId
     tenant: str
     credential: Credential
+    sandbox: bool = False
 
     @property
     def unchanged(self) -> str:
@@ -91,15 +92,15 @@ class Entrance:
     async def _look_up(self, token: str) -> Known:
         async with self.database.platform() as tx:
             tenant_id = await tenant_of_token(tx, token)
-            slug = None if tenant_id is None else await tx.fetchval(_SLUG, tenant_id)
-        if tenant_id is None or slug is None:
+            tenant = None if tenant_id is None else await tx.fetchrow(_TENANT, tenant_id)
+        if tenant_id is None or tenant is None:
             raise refused()
         # Writable, so that the use is noted: at most once a minute, which is as often as this is asked.
         async with self.database.tenant(tenant_id) as tx:
             credential = await credential_by_token(tx, token)
         if credential is None or credential.kind not in OPENING:
             raise refused()
-        return Known(token, tenant_id, slug, credential)
+        return Known(token, tenant_id, tenant["slug"], credential, sandbox=tenant["sandbox"])
 
     def note(self, known: Known, credential: Credential) -> None:
         """Remembers what the credential is now."""

@@ -31,6 +31,9 @@ Every list pages by cursor and takes `filter`, `sort`, `fields` and `updated_sin
 takes an `Idempotency-Key`. Every answer tells what is left of the budget of requests in `RateLimit`. Every refusal is a
 problem document (RFC 9457) whose `type` is the address of its documentation. Unknown parameters and members are
 refused.
+
+In a sandbox tenant the header `Stoa-Fault` has a request fail on demand: `rate_limited`, `service_unavailable`,
+`internal_error`, `slow` or `lost_answer`.
 """
 
 # What any operation may answer, whatever it does.

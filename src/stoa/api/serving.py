@@ -27,6 +27,7 @@ from stoa.api.errors import (
     ServiceUnavailable,
     TooSlow,
 )
+from stoa.api.faults import HEADER, Fault, fault_of, suffer
 from stoa.api.operations import Answer, Asked, Call, Operation, OutsideCall
 from stoa.api.problems import MEDIA_TYPE, problem_document
 from stoa.api.reading import Bodies, headers_of, if_match, if_none_match, read_body, read_query
@@ -82,6 +83,7 @@ class _Request:
     headers: Mapping[str, str]
     trace_id: str | None
     told: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    fault: Fault | None = None
 
     @property
     def address(self) -> str | None:
@@ -115,25 +117,29 @@ class _Endpoint:
             sent = self._problem(problem, request)
         except UNAVAILABLE as error:
             _log.warning("api_database_unavailable", trace_id=request.trace_id, **_told(error))
-            sent = self._problem(_later(), request, ("retry-after", "10"))
+            sent = self._problem(_later(10), request)
         except Exception as error:
             _log.error("api_request_failed", trace_id=request.trace_id, **_told(error))
             sent = self._problem(
                 InternalError("The server failed. Its log has the reason under the trace id."), request
             )
-        if sent is not None:
-            await _send(send, sent, request.told, head=scope["method"] == "HEAD")
+        if sent is None:
+            return
+        if request.fault is Fault.LOST_ANSWER:
+            await _begin_only(send)
+            return
+        await _send(send, sent, request.told, head=scope["method"] == "HEAD")
 
-    def _problem(self, problem: Problem, request: _Request, *more: tuple[str, str]) -> _Sent:
+    def _problem(self, problem: Problem, request: _Request) -> _Sent:
         body = problem_document(problem, base_url=self.service.base_url, trace_id=request.trace_id)
-        headers = list(more)
+        headers: list[tuple[str, str]] = []
         match problem:
             case NotAuthenticated():
                 headers.append(("www-authenticate", 'Bearer realm="stoa"'))
             case MethodNotAllowed():
                 allowed: Any = problem.extra["allow"]
                 headers.append(("allow", ", ".join(allowed)))
-            case RateLimited():
+            case RateLimited() | ServiceUnavailable():
                 headers.append(("retry-after", str(problem.extra["retry_after"])))
             case _:
                 pass
@@ -153,6 +159,8 @@ class _Endpoint:
         await self._spend(request, known, operation)
         version = version_of(request.headers.get("stoa-version"), known.credential.version)
         request.told.append(("stoa-version", version))
+        request.fault = fault_of(request.headers.get(HEADER), sandbox=known.sandbox)
+        await suffer(request.fault)
         query = read_query(operation, scope.get("query_string", b""))
         body = await read_body(request.receive, request.headers, operation.max_bytes) if method != "GET" else b""
         content = self.service.bodies.read(operation, request.headers, body)
@@ -245,7 +253,7 @@ class _Work:
                     raise Conflict("Another request has just made the same.", hint="Read it, then decide.") from None
             except COLLISION:
                 if attempt == _ATTEMPTS:
-                    raise _later() from None
+                    raise _later(1) from None
             except TookTooLong:
                 raise TooSlow(
                     "This takes longer than a request may.",
@@ -324,8 +332,10 @@ def _encoded(answer: Answer, operation: Operation, headers: Mapping[str, str]) -
     return _Sent(answer.status, body, more, operation.media_type)
 
 
-def _later() -> ServiceUnavailable:
-    return ServiceUnavailable("The database is busy or away.", hint="Repeat the request in some seconds.")
+def _later(seconds: int) -> ServiceUnavailable:
+    return ServiceUnavailable(
+        "The database is busy or away.", hint="Repeat the request in some seconds.", retry_after=seconds
+    )
 
 
 def _told(error: Exception) -> dict[str, str]:
@@ -346,6 +356,12 @@ def _deprecation(operation: Operation) -> Headers:
     assert told is not None
     since, sunset = (datetime.combine(day, time(), UTC) for day in (told.since, told.sunset))
     return (("deprecation", f"@{int(since.timestamp())}"), ("sunset", format_datetime(sunset, usegmt=True)))
+
+
+async def _begin_only(send: Send) -> None:
+    """Begins an answer and leaves it: the server then ends the connection."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"", "more_body": True})
 
 
 async def _send(send: Send, sent: _Sent, told: Iterable[tuple[str, str]], *, head: bool) -> None:
