@@ -11,6 +11,9 @@ from stoa.access.client_credentials import issue
 from stoa.access.clients import create_client, set_keys
 from stoa.access.clients_rules import Terms
 from stoa.access.permissions import Role
+from stoa.analytics.webhooks.actions import create_endpoint
+from stoa.analytics.webhooks.model import Settings as WebhookSettings
+from stoa.analytics.webhooks.sending_again import send_test
 from stoa.events.actions import number_entries
 from stoa.main import console_routes
 from stoa.outbound.mailbox import mails
@@ -44,6 +47,9 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         key = await issue(tx, client.client_id, "api_key", "Production", days=20)
         await issue(tx, client.client_id, "client_secret")
         await set_keys(tx, client.client_id, set_of(jwk_of(key_for("ES256"))))
+        settings = WebhookSettings("https://hooks.acme.example/stoa", "Directory", 'type sw "person."')
+        webhook = (await create_endpoint(tx, world.parts.sealer, settings)).endpoint
+        delivery = await send_test(tx, webhook.endpoint_id)
     async with world.parts.database.tenant(company.tenant_id) as tx:
         await number_entries(tx)
     kept = await mails(world.parts.settings.mailbox_path)
@@ -62,6 +68,8 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         "credential_id": token.credential_id,
         "client_id": client.client_id,
         "secret_id": key.credential_id,
+        "endpoint_id": webhook.endpoint_id,
+        "delivery_id": delivery.delivery_id,
         "operator_id": operator_id,
         "line_no": line_no,
         "entry_no": await company.one("SELECT max(entry_no) FROM entry WHERE tenant_id = $1"),

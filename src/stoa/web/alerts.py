@@ -185,6 +185,8 @@ def about(visit: Visit, alert: Alert, shown: Credential | None = None) -> tuple[
     match alert.kind:
         case "run_missed" if parse_id(alert.key) is not None:
             return f"{visit.base}/connections/{quote(alert.key)}", visit.gettext("Open the connection")
+        case "webhook_failing" | "webhook_gave_up" if parse_id(alert.key) is not None:
+            return f"{visit.base}/webhooks/{quote(alert.key)}", visit.gettext("Open the webhook")
         case "run_held" | "run_failed" | "secret_expiring" | "scim_token_refused" | "scim_refused":
             return f"{visit.base}/connections", visit.gettext("Open the connections")
         case "audit_broken" if visit.may(Permission.AUDIT_VIEW):
@@ -230,6 +232,8 @@ def _kinds(visit: Visit) -> dict[str, str]:
         "scim_token_refused": visit.gettext("Refused token"),
         "scim_refused": visit.gettext("Refused users"),
         "scim_failed": visit.gettext("SCIM failure"),
+        "webhook_failing": visit.gettext("Failing webhook"),
+        "webhook_gave_up": visit.gettext("Webhook that missed an event"),
         "audit_broken": visit.gettext("Changed audit log"),
     }
 
