@@ -10,6 +10,7 @@ import pytest
 from stoa.access import client_credentials, clients, clients_queries, queries
 from stoa.access.clients_model import ClientNameTaken, NoClient, TooManySecrets
 from stoa.access.clients_rules import Terms
+from stoa.access.rules import token_hash
 from stoa.db.database import Database
 from stoa.db.transactions import TenantTx
 from stoa.events.actions import number_entries
@@ -301,6 +302,19 @@ async def test_the_list_reads_an_index(database: Database, tenant_id: TenantId) 
     text = "\n".join(row[0] for row in plan)
     assert "api_client_name" in text or "api_client_pkey" in text, text
     assert "credential_client" in text, text
+
+
+async def test_each_look_up_reads_one_row_by_an_index(database: Database, tenant_id: TenantId) -> None:
+    client_id = await a_client(database, tenant_id)
+    key = await a_key(database, tenant_id, client_id)
+    async with database.tenant(tenant_id) as tx:
+        await tx.execute("SET LOCAL enable_seqscan = off")
+        for statement, table in ((queries.LOOK_UP, "credential"), (queries.LOOK_UP_ACCESS, "access_token")):
+            plan = await tx.fetch(f"EXPLAIN {statement}", tenant_id, token_hash(key), tx.now)
+            text = "\n".join(row[0] for row in plan)
+            assert f"Index Scan using {table}" in text, text
+            assert "token_hash = " in next(line for line in text.splitlines() if "Index Cond" in line), text
+            assert "Seq Scan" not in text, text
 
 
 async def test_the_platform_sees_no_more_than_whose_client_it_is(database: Database) -> None:

@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from stoa.access import client_credentials, clients
+from stoa.access.client_attempts import FREE_TELLINGS
 from stoa.access.clients_queries import client as client_of
 from stoa.access.clients_rules import Terms
 from stoa.access.granting import MOST_TOKENS
@@ -182,6 +183,18 @@ async def test_who_fails_too_often_waits(server: embedded.Server, http: httpx2.A
     assert (await http.post(TOKEN, data=GRANT, auth=(client_id, secret))).status_code == 429
     async with serving(server, peer=("203.0.113.77", 1)) as elsewhere:
         assert (await ask(elsewhere, made)).status_code == 200
+
+
+async def test_nobody_fills_the_log_from_many_addresses(
+    server: embedded.Server, database: Database, made: Made
+) -> None:
+    wrong = (made.auth[0], "x")
+    for number in range(FREE_TELLINGS + 5):
+        async with serving(server, peer=(f"2001:db8:ffff:{number:x}::1", 1)) as somewhere:
+            assert (await somewhere.post(TOKEN, data=GRANT, auth=wrong)).status_code == 401
+    told = [name for name, _ in await events_of(database, made)]
+    # The five that follow would each be told only after a wait that doubles.
+    assert FREE_TELLINGS <= told.count("client.sign_in_failed") < FREE_TELLINGS + 5
 
 
 async def test_a_fleet_may_ask_all_at_once(http: httpx2.AsyncClient, database: Database, made: Made) -> None:

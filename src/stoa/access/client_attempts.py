@@ -13,6 +13,8 @@ from stoa.db.transactions import PlatformTx
 
 FREE_OF_CLIENT: Final = 10
 FREE_OF_ADDRESS: Final = 30
+# So many refusals of a client are told one by one; further ones more and more seldom, four times an hour in the end.
+FREE_TELLINGS: Final = 20
 
 
 async def wait_before(tx: PlatformTx, client: str, address: str) -> timedelta:
@@ -29,9 +31,21 @@ async def count_refusal(tx: PlatformTx, client: str, address: str) -> timedelta:
     return wait
 
 
+async def is_worth_telling(tx: PlatformTx, client: str) -> bool:
+    """Whether the tenant's log should hold this refusal of a client of theirs: whoever knows a client's id must not be
+    able to fill the log from a thousand addresses.
+    """
+    told, _ = await count_failure(tx, {_telling_key(client): FREE_TELLINGS})
+    return told
+
+
 async def forget_refusals(tx: PlatformTx, client: str, address: str) -> None:
     """Begins to count anew for a client that has shown who it is. The address keeps what others did there."""
     await tx.execute("DELETE FROM sign_in_attempt WHERE key = $1", _keys(client, address)[0])
+
+
+def _telling_key(client: str) -> str:
+    return f"client-told:{digest(client)}"
 
 
 def _keys(client: str, address: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from stoa.access.client_attempts import count_refusal, forget_refusals, wait_before
+from stoa.access.client_attempts import count_refusal, forget_refusals, is_worth_telling, wait_before
 from stoa.access.clients_queries import tenant_of_client
 from stoa.access.granting import (
     ClientRefused,
@@ -121,9 +121,12 @@ class _Endpoint:
         try:
             grant = await self._granted_to(tenant_id, origin, proof, fields.get("scope"))
         except ClientRefused as refused:
-            async with self.database.tenant(tenant_id, origin) as tx:
-                tell_refused(tx, proof.client_id, refused.reason)
             await self._count(named, address, refused.reason)
+            async with self.database.platform() as tx:
+                worth_telling = await is_worth_telling(tx, named)
+            if worth_telling:
+                async with self.database.tenant(tenant_id, origin) as tx:
+                    tell_refused(tx, proof.client_id, refused.reason)
             raise
         async with self.database.platform() as tx:
             await forget_refusals(tx, named, address)

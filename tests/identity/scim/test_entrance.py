@@ -8,6 +8,9 @@ import httpx2
 import pytest
 
 from stoa.access.actions import revoke
+from stoa.access.client_credentials import issue
+from stoa.access.clients import create_client
+from stoa.access.clients_rules import Terms
 from stoa.db.database import Database, open_database
 from stoa.identity.scim.entrance import Slugs
 from stoa.identity.scim.errors import ScimError
@@ -97,6 +100,15 @@ async def test_two_tokens_of_one_source_see_the_same_users(scim: Scim, make_scim
     rotated = await make_scim(scim.tenant_id)
     assert rotated.issued.token != scim.issued.token
     assert (await rotated.get(made["id"]))["userName"] == "ada"
+
+
+async def test_what_an_api_client_shows_opens_no_scim(scim: Scim, database: Database) -> None:
+    async with database.tenant(scim.tenant_id) as tx:
+        client = await create_client(tx, Terms("Portal", ["api:read", "api:write"]))
+        key = await issue(tx, client.client_id, "api_key")
+        secret = await issue(tx, client.client_id, "client_secret")
+    assert_error(await scim("GET", "/Users", headers={"Authorization": f"Bearer {key.token}"}), 403)
+    assert_error(await scim("GET", "/Users", headers={"Authorization": f"Bearer {secret.token}"}), 401)
 
 
 async def test_a_token_for_something_else_is_403(scim: Scim, scim_token: ScimToken) -> None:
