@@ -5,10 +5,11 @@ from typing import Final
 
 from stoa.alerts.actions import raise_alert, resolve_alerts
 from stoa.db.database import Database
-from stoa.db.transactions import TenantTx
+from stoa.db.transactions import Origin, TenantTx
 from stoa.events.actions import number_entries
 from stoa.events.verifying import ChainCheck, begin_walk, note_check, walk_on
 from stoa.jobs.run import Handler, JobRun
+from stoa.kernel.ids import TenantId
 
 BROKEN_ALERT: Final = "audit_broken"
 _REASONS: Final = {
@@ -26,18 +27,34 @@ def chain_job(also: Callable[[Database], Awaitable[None]]) -> Handler:
     """
 
     async def check(run: JobRun) -> None:
-        async with run.database.tenant(run.tenant_id, run.origin) as tx:
-            await number_entries(tx, wait=False)
-            walk = await begin_walk(tx)
-        while not walk.done:
-            async with run.database.tenant(run.tenant_id, run.origin, read_only=True) as tx:
-                walk = await walk_on(tx, walk)
-        async with run.database.tenant(run.tenant_id, run.origin) as tx:
-            await run.fence(tx)
-            await tell(tx, await note_check(tx, walk))
+        await check_chain(run.database, run.tenant_id, run.origin, run.fence)
         await also(run.database)
 
     return check
+
+
+async def _at_once(_: TenantTx) -> None:
+    """Nothing stands in the way of whoever asks by hand."""
+
+
+async def check_chain(
+    database: Database, tenant_id: TenantId, origin: Origin, fence: Callable[[TenantTx], Awaitable[None]] = _at_once
+) -> ChainCheck:
+    """Walks a tenant's whole log, notes what was found, and raises or resolves the alert.
+
+    fence: is called in the transaction that writes, and may refuse.
+    """
+    async with database.tenant(tenant_id, origin) as tx:
+        await number_entries(tx, wait=False)
+        walk = await begin_walk(tx)
+    while not walk.done:
+        async with database.tenant(tenant_id, origin, read_only=True) as tx:
+            walk = await walk_on(tx, walk)
+    async with database.tenant(tenant_id, origin) as tx:
+        await fence(tx)
+        found = await note_check(tx, walk)
+        await tell(tx, found)
+    return found
 
 
 async def tell(tx: TenantTx, found: ChainCheck) -> None:

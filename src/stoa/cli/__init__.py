@@ -6,10 +6,12 @@ from typing import NoReturn
 from cyclopts import App, Parameter
 
 from stoa.cli.alerts import alert_app
+from stoa.cli.audit import audit_app
 from stoa.cli.children import die_with_parent
 from stoa.cli.clients import client_app
 from stoa.cli.common import err
 from stoa.cli.demo import demo
+from stoa.cli.limits import tenant_limits as tenant_limits
 from stoa.cli.operators import operator_app
 from stoa.cli.serving import db_app, dev, web, worker
 from stoa.cli.sync import sync_app
@@ -33,7 +35,7 @@ app = App(
     # No --no-this and --empty-that: each switch has one name.
     default_parameter=Parameter(negative=()),
 )
-for part in (tenant_app, token_app, client_app, connection_app, operator_app, sync_app, alert_app, db_app):
+for part in (tenant_app, token_app, client_app, connection_app, operator_app, sync_app, alert_app, audit_app, db_app):
     app.command(part)
 for command in (dev, demo, web, worker):
     app.command(command)
