@@ -42,6 +42,7 @@ async def _made(world: World, company: Company) -> dict[str, object]:
     async with world.parts.database.tenant(company.tenant_id) as tx:
         okta = await ensure_source(tx, "idp", "Okta")
         token = await issue_token(tx, ["scim"], "For Okta", okta.source_id)
+        script = await issue_token(tx, ["api:read"], "Nightly export")
         name = f"Learning portal {secrets.token_hex(3)}"
         client = await create_client(tx, Terms(name, ["people:read", "people:write"], ["10.0.0.0/8"]))
         key = await issue(tx, client.client_id, "api_key", "Production", days=20)
@@ -68,6 +69,7 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         "credential_id": token.credential_id,
         "client_id": client.client_id,
         "secret_id": key.credential_id,
+        "token_id": script.credential_id,
         "endpoint_id": webhook.endpoint_id,
         "delivery_id": delivery.delivery_id,
         "operator_id": operator_id,

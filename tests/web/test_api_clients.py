@@ -13,6 +13,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from stoa.access import client_credentials, clients, clients_queries
+from stoa.access.actions import issue_token
 from stoa.access.clients_model import Client
 from stoa.access.clients_rules import Terms
 from stoa.access.permissions import Role
@@ -294,6 +295,27 @@ async def test_the_list_is_searched_paged_and_exported(admin: Person) -> None:
     table = list(csv.DictReader(StringIO(exported.text.removeprefix("\ufeff"))))
     assert len(table) == 10
     assert table[0]["scopes"] == "people:read"
+
+
+async def test_tokens_without_a_client_are_shown_and_revoked(admin: Person) -> None:
+    async with admin.database.tenant(admin.tenant_id) as tx:
+        script = await issue_token(tx, ["api:read"], "Nightly export")
+        scim = await issue_token(tx, ["scim"], "Okta")
+    listed = await admin.get()
+    assert "Nightly export" in text_of(listed)
+    assert "Okta" not in text_of(listed)
+    path = f"/tokens/{script.credential_id}/revoke"
+    assert f'href="{admin.base}{path}"' in listed.text
+    assert "cannot be taken back" in text_of(await admin.get(path))
+    assert await admin.opens(script.token)
+    assert (await admin.post(path)).status_code == 303
+    assert not await admin.opens(script.token)
+    assert "Nightly export" not in text_of(await admin.get())
+    assert "revoked already" in text_of(await admin.get(path))
+    for other in (scim.credential_id, uuid4()):
+        assert (await admin.get(f"/tokens/{other}/revoke")).status_code == 404
+        assert (await admin.post(f"/tokens/{other}/revoke")).status_code == 404
+    assert await admin.opens(scim.token)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

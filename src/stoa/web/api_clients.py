@@ -34,6 +34,7 @@ from stoa.web.api_clients_forms import (
     resources,
     terms_of,
 )
+from stoa.web.api_clients_tokens import api_token_pages, api_tokens
 from stoa.web.exports import csv_answer
 from stoa.web.guarding import tenant_action, tenant_page
 from stoa.web.listing import Listing, Slice, read_ask
@@ -95,6 +96,7 @@ def api_client_pages(shell: Shell, *, base_url: str, versions: Sequence[str]) ->
         tenant_action(shell, f"{_ONE}/enable", _enable, needs=change),
         tenant_page(shell, f"{_ONE}/delete", _ask_delete, needs=change),
         tenant_action(shell, f"{_ONE}/delete", _delete, needs=change),
+        *api_token_pages(shell),
     ]
 
 
@@ -104,8 +106,9 @@ def api_client_pages(shell: Shell, *, base_url: str, versions: Sequence[str]) ->
 async def _list(visit: Visit) -> Response:
     ask = read_ask(visit, LIST)
     found: Slice[ClientLine] = Slice((), None)
-    if ask.problem is None:
-        async with visit.tx() as tx:
+    async with visit.tx() as tx:
+        tokens = await api_tokens(tx)
+        if ask.problem is None:
             rows, further = await clients_queries.clients(
                 tx,
                 search=ask.search,
@@ -114,9 +117,10 @@ async def _list(visit: Visit) -> Response:
                 after=_position(ask.after, ask.sort),
                 limit=ask.limit,
             )
-        found = Slice(rows, further)
+            found = Slice(rows, further)
     return visit.page(
         "api_clients/list.html",
+        tokens=tokens,
         listed=LIST.page(visit, ask, found),
         soon=visit.now + SOON,
         may_change=visit.may(Permission.API_CHANGE),
