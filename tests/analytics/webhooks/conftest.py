@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
 
@@ -18,6 +19,7 @@ from stoa.analytics.webhooks.model import Attempt, Delivery, Endpoint, Made, Set
 from stoa.analytics.webhooks.sending import Way
 from stoa.analytics.webhooks.slots import Slots
 from stoa.changes.rendering import render_changes
+from stoa.db import embedded
 from stoa.db.database import Database, open_database
 from stoa.db.transactions import TenantTx
 from stoa.events.actions import emit
@@ -144,7 +146,13 @@ class Ground:
 
 
 @pytest.fixture
-async def ground(connect_args: ConnectArgs, make_tenant: MakeTenant, sealer: Sealer) -> AsyncGenerator[Ground]:
+async def ground(
+    server: embedded.Server, connect_args: ConnectArgs, make_tenant: MakeTenant, sealer: Sealer
+) -> AsyncGenerator[Ground]:
+    # A dispatcher serves every tenant: what other tests left is not its business here.
+    admin = await asyncpg.connect(server.admin_dsn.replace("/postgres?", "/stoa?"))
+    await admin.execute("UPDATE webhook_endpoint SET deleted_at = now() WHERE deleted_at IS NULL")
+    await admin.close()
     clock = TestClock()
     database = await open_database(connect_args, clock=clock)
     tenant_id = await make_tenant(owner_email="owner@acme.example")
@@ -154,10 +162,6 @@ async def ground(connect_args: ConnectArgs, make_tenant: MakeTenant, sealer: Sea
         # What was told of making the tenant comes first in its log.
         await made.number()
         yield made
-        # Nothing of this test is found by the dispatcher of the next one.
-        for one in (tenant_id, *made.others):
-            async with database.tenant(one) as tx:
-                await tx.execute("UPDATE webhook_endpoint SET deleted_at = $2 WHERE tenant_id = $1", one, tx.now)
     await database.close()
 
 

@@ -4,6 +4,8 @@ Each change raises the lease's epoch: the worker that serves the endpoint writes
 next begins with what holds now.
 """
 
+import base64
+import secrets
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Any, Final
@@ -30,6 +32,9 @@ from stoa.jobs.actions import enqueue
 from stoa.kernel.ids import EndpointId, new_id
 from stoa.kernel.problems import BadInput, NotFound
 from stoa.tenants.sealing import Sealer
+
+_PREFIX: Final = "whsec_"
+_SECRET_BYTES: Final = 32
 
 _INSERT: Final = """
 INSERT INTO webhook_endpoint (tenant_id, endpoint_id, url, description, filter, owner_email, api_version, created_at,
@@ -233,7 +238,9 @@ async def rotate_secret(
 
 
 async def _add_secret(tx: TenantTx, sealer: Sealer, endpoint_id: EndpointId) -> str:
-    secret, secret_id = rules.new_secret(), SecretId(new_id())
+    # Standard Webhooks: `whsec_` and the base64 of 24 to 64 random bytes.
+    secret = _PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+    secret_id = SecretId(new_id())
     await tx.execute(
         """INSERT INTO webhook_secret (tenant_id, secret_id, endpoint_id, sealed, created_at)
         VALUES ($1, $2, $3, $4, $5)""",

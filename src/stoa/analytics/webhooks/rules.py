@@ -4,8 +4,6 @@ The form of messages, the schedule of retries and the meaning of 410, 429 and 50
 (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
 """
 
-import base64
-import secrets
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -42,8 +40,6 @@ LONGEST_RETRY_AFTER: Final = timedelta(hours=24)
 ALERT_AFTER: Final = timedelta(hours=1)
 OVERLAP: Final = timedelta(hours=24)
 LONGEST_OVERLAP: Final = timedelta(days=7)
-_SECRET_BYTES: Final = 32
-_PREFIX: Final = "whsec_"
 _GONE: Final = 410
 _SLOWER: Final = frozenset({429, 503})
 _KEPT_HEADERS: Final = 20
@@ -100,11 +96,6 @@ def stays_here(sandbox: bool, url: str, allow: AbstractSet[str]) -> bool:
 
 
 # ------------------------------------------------------------------ messages
-
-
-def new_secret() -> str:
-    """A signing secret: `whsec_` and the base64 of 32 random bytes."""
-    return _PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 
 
 def message_id(tenant_id: TenantId, seq: int) -> str:
