@@ -222,7 +222,7 @@ async def test_processes_that_race_never_exceed_the_limits_and_strand_little(
     assert sum(of_holder.values()) == 500
     async with database.tenant(tenant_id, read_only=True) as tx:
         uses = await use_of_budgets(tx, AT)
-    assert uses[0] == Use("", 500, 500)
+    assert uses[0] == Use("", None, 500, 500)
     assert {one.holder: one.used >= of_holder[one.holder] for one in uses[1:]} == dict.fromkeys(holders, True)
 
 
@@ -230,9 +230,9 @@ async def test_use_is_shown_for_the_present_minute_alone(database: Database, ten
     holder = str(new_id())
     await Budgets(database, clock=Wall()).spend(tenant_id, holder)
     async with database.tenant(tenant_id, read_only=True) as tx:
-        assert await use_of_budgets(tx, AT) == [Use("", 6000, 100), Use(holder, 1200, 20)]
+        assert await use_of_budgets(tx, AT) == [Use("", None, 6000, 100), Use(holder, None, 1200, 20)]
         assert [one.left for one in await use_of_budgets(tx, AT)] == [5900, 1180]
-        assert await use_of_budgets(tx, AT + 60) == [Use("", 6000, 0)]
+        assert await use_of_budgets(tx, AT + 60) == [Use("", None, 6000, 0)]
 
 
 async def test_a_change_of_limits_tells_before_and_after_and_no_change_tells_nothing(

@@ -20,6 +20,13 @@ INSERT INTO tenant_limit (tenant_id, api_per_minute, client_per_minute) VALUES (
 ON CONFLICT (tenant_id) DO UPDATE
 SET api_per_minute = excluded.api_per_minute, client_per_minute = excluded.client_per_minute"""
 
+# Clients and credentials of a tenant are few.
+_USE = """
+SELECT b.holder, coalesce(c.name, k.name) AS name, b.quota, b.leased FROM rate_budget b
+LEFT JOIN api_client c ON c.tenant_id = $1 AND c.client_id::text = b.holder
+LEFT JOIN credential k ON k.tenant_id = $1 AND k.credential_id::text = b.holder
+WHERE b.tenant_id = $1 AND b.window_no = $2 ORDER BY b.holder"""
+
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
@@ -48,10 +55,12 @@ class Use:
 
     Attributes:
         holder: a client's or credential's id as text; empty for the tenant as a whole.
+        name: of the client or credential; None of the tenant as a whole.
         used: what the processes of the server took of the quota; each may hold a little of it that is not used yet.
     """
 
     holder: str
+    name: str | None
     quota: int
     used: int
 
@@ -102,10 +111,6 @@ async def change_limits(tx: TenantTx, wanted: Limits) -> Limits:
 async def use_of_budgets(tx: TenantTx, at: float) -> list[Use]:
     """How the tenant's budget and those of its clients stand at a moment (seconds since 1970): the tenant's own first.
     Who asked for nothing in this minute is not among them, but for the tenant."""
-    rows = await tx.fetch(
-        "SELECT holder, quota, leased FROM rate_budget WHERE tenant_id = $1 AND window_no = $2 ORDER BY holder",
-        tx.tenant_id,
-        window_at(at),
-    )
-    found = [Use(row["holder"], row["quota"], row["leased"]) for row in rows]
-    return found if found and found[0].holder == "" else [Use("", (await quotas(tx)).tenant, 0), *found]
+    rows = await tx.fetch(_USE, tx.tenant_id, window_at(at))
+    found = [Use(row["holder"], row["name"], row["quota"], row["leased"]) for row in rows]
+    return found if found and found[0].holder == "" else [Use("", None, (await quotas(tx)).tenant, 0), *found]

@@ -18,6 +18,7 @@ from stoa.tenants.branding import Branding, brand_css, branding, preview_css
 from stoa.tenants.model import Tenant, TenantChange
 from stoa.tenants.rules import BadFields, checked_accent
 from stoa.web.guarding import tenant_action, tenant_page
+from stoa.web.limits import limit_pages
 from stoa.web.visiting import Shell, Visit
 
 _SETTINGS: Final = "/settings"
@@ -37,6 +38,7 @@ def tenant_settings_pages(shell: Shell) -> list[Route]:
         tenant_page(shell, f"{_SETTINGS}/preview", _preview, needs=Permission.TENANT_VIEW),
         tenant_page(shell, f"{_SETTINGS}/preview.css", _preview_css, needs=Permission.TENANT_VIEW),
         tenant_page(shell, "/brand.css", _brand_css, needs=Permission.TENANT_VIEW),
+        *limit_pages(shell),
     ]
 
 
