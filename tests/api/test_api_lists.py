@@ -51,7 +51,7 @@ async def some_sources(database: Database, tenant_id: TenantId, n: int = 7) -> N
 async def test_every_list_is_a_page(client: httpx2.AsyncClient, path: str) -> None:
     answer = await client.get(path)
     assert answer.status_code == 200
-    assert set(answer.json()) == {"items", "next_cursor", "as_of"}
+    assert set(answer.json()) == {"items", "next_cursor", "as_of", "next_updated_since"}
 
 
 @pytest.mark.parametrize("sort", ["created_at", "-created_at", "name", "-name"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Generic, TypeVar
 from urllib.parse import quote, urlencode
 from uuid import UUID
@@ -16,6 +16,8 @@ from stoa.kernel.filters import Catalogue, FilterError, Typed, check, parse
 
 Item = TypeVar("Item")
 MOST: Final = 200
+# A change bears the time at which its transaction began, and is seen once that has ended: nobody's takes this long.
+SETTLED: Final = timedelta(minutes=2)
 _LONGEST_FIELDS: Final = 1_000
 
 
@@ -56,6 +58,13 @@ class Page(msgspec.Struct, Generic[Item], frozen=True):
     items: list[Item]
     next_cursor: Annotated[str | None, msgspec.Meta(description="Where the next page begins; null on the last page.")]
     as_of: Annotated[datetime, msgspec.Meta(tz=True, description="When the list was read, by the tenant's clock.")]
+    next_updated_since: Annotated[
+        Annotated[datetime, msgspec.Meta(tz=True)] | None,
+        msgspec.Meta(
+            description="What to send as `updated_since` next time, so that no change is missed; some come twice. Null "
+            "for a list that does not take it."
+        ),
+    ]
 
 
 class Tombstone(msgspec.Struct, frozen=True):
@@ -125,7 +134,10 @@ def _where(catalogue: Catalogue, text: str | None, since: str, moment: datetime 
             raise
     if moment is None:
         return typed
-    changed = f'{since} ge "{moment.astimezone(UTC).isoformat()}"'
+    try:
+        changed = f'{since} ge "{moment.astimezone(UTC).isoformat()}"'
+    except OverflowError:
+        raise BadQuery("This moment lies outside of the years 1 to 9999 in UTC.", parameter="updated_since") from None
     return check(parse(changed if text is None else f"{changed} and ({text})"), catalogue)
 
 
@@ -150,10 +162,11 @@ def _fields(text: str, item: type[msgspec.Struct]) -> frozenset[str]:
 def page(call: Call[Any, Any], ask: ListAsk, items: Sequence[msgspec.Struct], after: Position | None) -> Answer:
     """The answer with a page. after: the position of its last item if there are more."""
     cursor = None if after is None else encode_cursor(ask.scope, after)
-    content: object = Page(list(items), cursor, call.tx.now)
+    since = call.tx.now - SETTLED if isinstance(call.query, ListQuery) else None
+    content: object = Page(list(items), cursor, call.tx.now, since)
     if ask.fields is not None:
         chosen = [pick(item, ask.fields) for item in items]
-        content = {"items": chosen, "next_cursor": cursor, "as_of": call.tx.now}
+        content = {"items": chosen, "next_cursor": cursor, "as_of": call.tx.now, "next_updated_since": since}
     return Answer(content=content, headers=() if cursor is None else (_link(call, cursor),))
 
 
