@@ -30,7 +30,7 @@ _BY_TYPE: Final = {
     "uuid[]": "'{}'",
 }
 # Checks that look at more than one column.
-_BESIDES: Final = {("change", "after"): "'{}'"}
+_BESIDES: Final = {("change", "after"): "'{}'", ("effect", "after"): "'{}'"}
 
 
 @dataclass(frozen=True, slots=True)
