@@ -17,7 +17,7 @@ const theirs = (name) => readFileSync(join(root, "node_modules", name), "utf8");
 
 // What every page stands on, in this order; then what single rooms add for theirs, a sheet each.
 const ground = ["tokens", "elements", "frame", "plain", "menus", "lists", "marks", "notes", "values", "forms"].map((name) => `${name}.css`);
-const apart = ["styleguide.css"];
+const apart = ["reference.css", "styleguide.css"];
 const rooms = readdirSync(own).filter((name) => name.endsWith(".css") && !ground.includes(name) && !apart.includes(name)).sort();
 
 // Pico stands in a cascade layer: whatever our own style sheets say wins over it, however specific its selectors are.
@@ -41,6 +41,7 @@ const sources = [
   ["htmx.js", () => `${theirs("htmx.org/dist/htmx.min.js")}\n${theirs("htmx-ext-sse/dist/sse.min.js")}\n`],
   ["theme.js", () => ours("theme.js")],
   ["stoa.js", () => ours("stoa.js")],
+  ["reference.js", () => ours("reference.js")],
   ["stoa.css", css],
   ...apart.map((name) => [name, () => plain(ours(name))]),
 ];

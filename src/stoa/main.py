@@ -25,7 +25,9 @@ from stoa.api.clients_address import as_sent
 from stoa.api.discovery import discovery_routes
 from stoa.api.health import health_routes
 from stoa.api.oauth import oauth_routes
+from stoa.api.openapi import document
 from stoa.api.operations import Operation
+from stoa.api.problems import problem_kinds
 from stoa.api.serving import Service, with_api
 from stoa.api.trace import traced
 from stoa.api.versions import CHANGES
@@ -56,6 +58,7 @@ from stoa.web.compression import compressed
 from stoa.web.errors import error_handlers
 from stoa.web.landing import web_routes
 from stoa.web.mailbox import mailbox_pages
+from stoa.web.reference import Reference, reference_pages
 from stoa.web.security import security_headers
 from stoa.web.styleguide import styleguide_pages
 from stoa.web.templates import make_pages
@@ -113,6 +116,7 @@ def serve(parts: Platform, stopping: Event | None = None) -> ASGIApp:
         *oauth_routes(parts.database, base_url),
         *discovery_routes(operations, base_url=base_url),
         *web_routes(pages, version=VERSION),
+        *docs_routes(shell, operations, base_url),
         *console_routes(shell, parts),
     ]
     app = Starlette(routes=routes, exception_handlers=error_handlers(pages, problem_answer, trace_of=trace_of))
@@ -141,6 +145,11 @@ def api_operations(target: SyncTarget, sealer: Sealer, allow: AbstractSet[str]) 
         *people_bulk.operations(),
         *job_routes.operations(),
     )
+
+
+def docs_routes(shell: Shell, operations: tuple[Operation, ...], base_url: str) -> list[Route]:
+    """The pages about the public API."""
+    return reference_pages(shell, Reference(lambda: document(operations, base_url=base_url), problem_kinds, CHANGES))
 
 
 def console_routes(shell: Shell, parts: Platform) -> list[Route]:

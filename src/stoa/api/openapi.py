@@ -116,7 +116,11 @@ def _operation(operation: Operation, schemas: Schemas) -> Json:
         media_types = ["application/json"]
         if operation.method == "PATCH":
             media_types.append("application/merge-patch+json")
-        found["requestBody"] = {"required": True, "content": dict.fromkeys(media_types, content)}
+        found["requestBody"] = {
+            "required": True,
+            "description": f"At most {operation.max_bytes:,} bytes.",
+            "content": dict.fromkeys(media_types, content),
+        }
     return found
 
 
@@ -200,6 +204,7 @@ def _responses(operation: Operation, schemas: Schemas) -> Json:
         refusal: Json = {
             "description": f"{phrase(status)}. {codes}",
             "content": {MEDIA_TYPE: {"schema": schemas.of(ProblemDocument)}},
+            "x-problem-codes": [one.code for one in kinds],
         }
         if status in {429, 503}:
             refusal["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}

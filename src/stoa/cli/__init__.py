@@ -12,10 +12,12 @@ from stoa.cli.clients import client_app
 from stoa.cli.common import err
 from stoa.cli.demo import demo
 from stoa.cli.limits import tenant_limits as tenant_limits
+from stoa.cli.openapi import openapi
 from stoa.cli.operators import operator_app
 from stoa.cli.serving import db_app, dev, web, worker
 from stoa.cli.sync import sync_app
 from stoa.cli.tenants import connection_app, tenant_app, token_app
+from stoa.cli.webhooks import webhook_app
 from stoa.composition import VERSION
 from stoa.db.errors import TROUBLE
 from stoa.kernel.problems import Problem
@@ -35,9 +37,12 @@ app = App(
     # No --no-this and --empty-that: each switch has one name.
     default_parameter=Parameter(negative=()),
 )
-for part in (tenant_app, token_app, client_app, connection_app, operator_app, sync_app, alert_app, audit_app, db_app):
+for part in (
+    *(tenant_app, token_app, client_app, connection_app, operator_app, sync_app),
+    *(alert_app, audit_app, webhook_app, db_app),
+):
     app.command(part)
-for command in (dev, demo, web, worker):
+for command in (dev, demo, web, worker, openapi):
     app.command(command)
 
 
