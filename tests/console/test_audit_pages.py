@@ -208,3 +208,19 @@ async def test_only_administrators_of_the_platform_see_it(people: Browsers, plac
     for path in ("/console/audit", "/console/audit.csv", "/console/audit/1"):
         assert (await browser.get(path)).status_code == 403
     assert (await browser.post("/console/audit/check")).status_code == 403
+
+
+async def test_whoever_takes_a_list_out_is_written_down(people: Browsers, place: Place) -> None:
+    admin = await people.of(Role.PLATFORM_ADMIN, name="Taker")
+    await admin.get(f"{place.base}/audit.csv?q=somebody%27s+name")
+    # This export is the newest line of itself.
+    _, line = await rows(await admin.get(f"{place.base}/audit.csv?filter=type+eq+%22list.exported%22"))
+    assert (line["subject"], line["name"], line["address"]) == ("list:audit", "you", "127.0.0.1")
+    assert line["more"] == '{"list":"audit","filtered":true}'
+    await admin.get("/console/audit.csv")
+    found = await rows(await admin.get("/console/audit.csv?filter=type+eq+%22list.exported%22&q=taker"))
+    assert [one["subject"] for one in found] == ["list:platform-audit"] * 2
+    assert [one["more"] for one in found] == [
+        '{"list":"platform-audit","filtered":true}',
+        '{"list":"platform-audit","filtered":false}',
+    ]

@@ -25,7 +25,7 @@ from stoa.changes.model import Action, Run
 from stoa.changes.names import actor_names
 from stoa.changes.story import Cause, causes_of, took
 from stoa.kernel.problems import BadInput
-from stoa.web.exports import csv_answer
+from stoa.web.exports import csv_export
 from stoa.web.guarding import tenant_page
 from stoa.web.listing import Ask, Listing, Slice, read_ask
 from stoa.web.visiting import Shell, Visit
@@ -87,7 +87,7 @@ def _export(view: View) -> Callable[[Visit], Awaitable[Response]]:
             raise BadInput(ask.problem)
 
         lines = _lines(visit, replace(_asked(view, ask), after=None, limit=_EXPORTED_AT_ONCE))
-        return csv_answer("runs.csv" if view == "all" else f"runs-{view}.csv", CSV_HEADER, lines)
+        return await csv_export(visit, "runs.csv" if view == "all" else f"runs-{view}.csv", CSV_HEADER, lines)
 
     return export
 

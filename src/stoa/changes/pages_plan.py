@@ -21,7 +21,7 @@ from stoa.changes.rendering import is_outside, outside
 from stoa.changes.story import Story, story_of
 from stoa.kernel.ids import RunId
 from stoa.kernel.problems import BadInput
-from stoa.web.exports import csv_answer
+from stoa.web.exports import csv_export
 from stoa.web.guarding import tenant_page
 from stoa.web.listing import Ask, Listing, Slice, read_ask
 from stoa.web.visiting import Shell, Visit
@@ -176,7 +176,7 @@ async def _export(visit: Visit, subjects: SubjectNames) -> Response:
     async with visit.tx() as tx:
         story = await story_of(tx, run_id, alone=True)
     lines = _lines(visit, subjects, story, replace(_asked(ask), after=None, limit=_EXPORTED_AT_ONCE))
-    return csv_answer(f"changes-{run_id}.csv", CSV_HEADER, lines)
+    return await csv_export(visit, f"changes-{run_id}.csv", CSV_HEADER, lines)
 
 
 async def _lines(

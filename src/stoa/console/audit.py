@@ -18,7 +18,7 @@ from stoa.events.verifying import last_check
 from stoa.jobs.actions import enqueue
 from stoa.kernel.problems import BadInput, NotFound
 from stoa.tenants.actions import CHAIN_JOB
-from stoa.web.exports import csv_answer
+from stoa.web.exports import csv_export
 from stoa.web.guarding import tenant_action, tenant_page
 from stoa.web.listing import Ask, Listing, Slice, read_ask
 from stoa.web.visiting import Shell, Visit
@@ -107,7 +107,7 @@ async def _export(visit: Visit) -> Response:
     ask = read_ask(visit, LIST)
     if ask.problem is not None:
         raise BadInput(ask.problem)
-    return csv_answer("audit.csv", CSV_HEADER, _rows(visit, ask))
+    return await csv_export(visit, "audit.csv", CSV_HEADER, _rows(visit, ask))
 
 
 async def _rows(visit: Visit, ask: Ask) -> AsyncGenerator[Sequence[object]]:

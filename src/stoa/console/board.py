@@ -14,7 +14,7 @@ from stoa.tenants.board import CATALOGUE, STATES, BoardAsk, BoardPage, BoardSort
 from stoa.tenants.model import Phase
 from stoa.tenants.phases import PhaseState
 from stoa.tenants.status import TenantStatus
-from stoa.web.exports import csv_answer
+from stoa.web.exports import csv_export
 from stoa.web.guarding import platform_page
 from stoa.web.listing import Ask, Listing, Slice, read_ask
 from stoa.web.visiting import Shell, Visit
@@ -90,7 +90,7 @@ def _again(visit: Visit) -> str:
 
 async def _csv(visit: Visit) -> Response:
     ask = read_ask(visit, LIST)
-    return csv_answer("tenants.csv", _HEADER, _lines(visit, replace(_asked(visit, ask), after=None)))
+    return await csv_export(visit, "tenants.csv", _HEADER, _lines(visit, replace(_asked(visit, ask), after=None)))
 
 
 async def _lines(visit: Visit, ask: BoardAsk) -> AsyncIterator[Sequence[object]]:

@@ -16,7 +16,7 @@ from stoa.access.platform_trail import CATALOGUE, PlatformAsk, PlatformPage, pla
 from stoa.console.audit_words import told_by, who
 from stoa.db.transactions import PlatformTx
 from stoa.kernel.problems import BadInput, NotFound
-from stoa.web.exports import csv_answer
+from stoa.web.exports import csv_export
 from stoa.web.guarding import platform_action, platform_page
 from stoa.web.listing import Ask, Listing, Slice, read_ask
 from stoa.web.visiting import CONSOLE, Shell, Visit
@@ -88,7 +88,7 @@ async def _export(visit: Visit) -> Response:
     ask = read_ask(visit, LIST)
     if ask.problem is not None:
         raise BadInput(ask.problem)
-    return csv_answer("platform-audit.csv", CSV_HEADER, _rows(visit, ask))
+    return await csv_export(visit, "platform-audit.csv", CSV_HEADER, _rows(visit, ask))
 
 
 async def _rows(visit: Visit, ask: Ask) -> AsyncGenerator[Sequence[object]]:

@@ -14,7 +14,7 @@ from stoa.people.listing import ListedPerson, PeopleAsk, PeoplePage, PeopleSort,
 from stoa.people.pages_person import person_pages
 from stoa.people.searching import MOST_FOUND
 from stoa.tenants.status import status
-from stoa.web.exports import csv_answer
+from stoa.web.exports import csv_export
 from stoa.web.guarding import tenant_page
 from stoa.web.listing import Ask, Listing, Slice, read_ask
 from stoa.web.visiting import Shell, Visit
@@ -75,7 +75,7 @@ async def _csv(visit: Visit) -> Response:
     # Read before the answer begins: after that there is no way left to say what went wrong.
     async with visit.tx() as tx:
         first = await people_page(tx, asked)
-    return csv_answer("people.csv", CSV_HEADER, _lines(visit, asked, first))
+    return await csv_export(visit, "people.csv", CSV_HEADER, _lines(visit, asked, first))
 
 
 async def _lines(visit: Visit, ask: PeopleAsk, page: PeoplePage) -> AsyncGenerator[Sequence[object]]:

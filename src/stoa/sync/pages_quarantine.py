@@ -15,7 +15,7 @@ from stoa.sync import quarantine
 from stoa.sync.model import QuarantinedRow
 from stoa.sync.quarantine import CATALOGUE, RowsAsk, RowsPage
 from stoa.tenants import queries
-from stoa.web.exports import csv_answer
+from stoa.web.exports import csv_export
 from stoa.web.guarding import tenant_page
 from stoa.web.listing import Ask, Listing, Slice, read_ask
 from stoa.web.visiting import Shell, Visit
@@ -95,7 +95,7 @@ async def _export(visit: Visit) -> Response:
             async for row in quarantine.all_rows(tx, run_id, _asked(ask)):
                 yield _line(row, columns)
 
-    return csv_answer(f"set-aside-{run_id}.csv", ("row", "external_id", "reasons", *columns), lines())
+    return await csv_export(visit, f"set-aside-{run_id}.csv", ("row", "external_id", "reasons", *columns), lines())
 
 
 def _line(row: QuarantinedRow, columns: list[str]) -> tuple[object, ...]:

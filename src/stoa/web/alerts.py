@@ -22,7 +22,7 @@ from stoa.alerts.rules import LONGEST_REASON
 from stoa.db.transactions import TenantTx
 from stoa.kernel.ids import CredentialId, OperatorId, parse_id
 from stoa.kernel.problems import BadInput, NotFound
-from stoa.web.exports import csv_answer
+from stoa.web.exports import csv_export
 from stoa.web.guarding import tenant_action, tenant_page
 from stoa.web.listing import Ask, Listing, Slice, read_ask
 from stoa.web.visiting import Shell, Visit
@@ -120,7 +120,7 @@ def _export(shown: Shown) -> Callable[[Visit], Awaitable[Response]]:
                 async for one in listing.all_alerts(tx, _ask(shown, ask)):
                     yield tuple(getattr(one, name) for name in CSV_HEADER)
 
-        return csv_answer(f"alerts-{shown}.csv", CSV_HEADER, rows())
+        return await csv_export(visit, f"alerts-{shown}.csv", CSV_HEADER, rows())
 
     return export
 

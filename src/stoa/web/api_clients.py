@@ -35,7 +35,7 @@ from stoa.web.api_clients_forms import (
     terms_of,
 )
 from stoa.web.api_clients_tokens import api_token_pages, api_tokens
-from stoa.web.exports import csv_answer
+from stoa.web.exports import csv_export
 from stoa.web.guarding import tenant_action, tenant_page
 from stoa.web.listing import Listing, Slice, read_ask
 from stoa.web.visiting import Shell, Visit
@@ -160,7 +160,7 @@ async def _export(visit: Visit) -> Response:
                 *(one.created_at, one.used_at, line.expires_at),
             )
 
-    return csv_answer("api-clients.csv", CSV_HEADER, rows())
+    return await csv_export(visit, "api-clients.csv", CSV_HEADER, rows())
 
 
 # ------------------------------------------------------------------ what a client may

@@ -8,9 +8,33 @@ from typing import Final
 
 from starlette.responses import StreamingResponse
 
+from stoa.access.platform_log import note
+from stoa.events.actions import emit
+from stoa.events.model import Event
+from stoa.web.visiting import Visit
+
 # A spreadsheet takes a cell that begins so for a formula and runs it (OWASP, "CSV Injection").
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 _ROWS_AT_ONCE: Final = 500
+
+
+async def csv_export(
+    visit: Visit, filename: str, header: Sequence[str], rows: AsyncIterator[Sequence[object]]
+) -> StreamingResponse:
+    """As `csv_answer`, and writes down that somebody took the list with them: in the tenant's log, or of a list that is
+    no tenant's, in the platform's.
+
+    filename: what the line calls the list, without its ending.
+    """
+    name = filename.removesuffix(".csv")
+    body = {"list": name, "filtered": bool({"q", "filter"} & visit.request.query_params.keys())}
+    if visit.tenant is None:
+        async with visit.platform() as tx:
+            note(tx, "list.exported", f"list:{name}", body)
+    else:
+        async with visit.writing() as tx:
+            emit(tx, Event("list.exported", f"list:{name}", body))
+    return csv_answer(filename, header, rows)
 
 
 def csv_answer(filename: str, header: Sequence[str], rows: AsyncIterator[Sequence[object]]) -> StreamingResponse:

@@ -23,7 +23,7 @@ from stoa.events.selecting import CATALOGUE
 from stoa.kernel.cursors import number_mark, read_position
 from stoa.kernel.filters import Typed
 from stoa.kernel.problems import BadInput, NotFound
-from stoa.web.exports import csv_answer
+from stoa.web.exports import csv_export
 from stoa.web.guarding import tenant_page
 from stoa.web.listing import Ask, Listing, Slice, read_ask
 from stoa.web.visiting import Shell, Visit
@@ -161,7 +161,7 @@ def _document(visit: Visit, event: StoredEvent, base_url: str) -> dict[str, obje
 
 
 async def _csv(visit: Visit) -> Response:
-    return csv_answer("events.csv", CSV_HEADER, _lines(visit, _checked(visit)))
+    return await csv_export(visit, "events.csv", CSV_HEADER, _lines(visit, _checked(visit)))
 
 
 def _jsonl(visit: Visit, base_url: str) -> Response:

@@ -18,7 +18,7 @@ from stoa.api.tables import rows_of
 from stoa.db.transactions import TenantTx
 from stoa.kernel.cursors import Position
 from stoa.kernel.problems import BadInput, NotFound
-from stoa.web.exports import csv_answer
+from stoa.web.exports import csv_export
 from stoa.web.guarding import tenant_action, tenant_page
 from stoa.web.listing import Ask, Listing, Slice, read_ask
 from stoa.web.visiting import Shell, Visit
@@ -91,7 +91,7 @@ async def _export(visit: Visit, desk: PagesDesk) -> Response:  # noqa: ARG001 - 
                     return
                 wanted = replace(wanted, after=after)
 
-    return csv_answer("webhook-deliveries.csv", CSV_HEADER, rows())
+    return await csv_export(visit, "webhook-deliveries.csv", CSV_HEADER, rows())
 
 
 async def _show(visit: Visit, desk: PagesDesk) -> Response:
