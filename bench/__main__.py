@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import api, commits, console, demo, jobs, scim, sync, webhooks
+from bench import api, commits, console, demo, events, jobs, scim, sync, webhooks
 from bench.ground import ground
 from bench.model import Benchmark, Figure, Plan, Verdict
 from bench.table import show, write_json
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "console": console.run,
     "api": api.run,
     "webhooks": webhooks.run,
+    "events": events.run,
     "demo": demo.run,
 }
 # Takes minutes and measures nothing against anything.

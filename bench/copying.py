@@ -8,7 +8,7 @@ from bench.ground import Ground
 from bench.measuring import Taken, timed
 from stoa.kernel.ids import TenantId
 
-_TABLES = ("source_record", "person", "change", "due_change")
+_TABLES = ("source_record", "person", "change", "effect", "due_change")
 
 
 async def copy_same_rows(ground: Ground, tenant_id: TenantId) -> tuple[Taken, int]:
