@@ -30,7 +30,7 @@ async def ran(*command: str, base_url: str, token: str) -> bytes:
     """What a command prints. It has to succeed."""
     process = await asyncio.create_subprocess_exec(
         *command,
-        env={"PATH": os.environ["PATH"], "API": base_url, "TOKEN": token},
+        env={"PATH": os.environ["PATH"], "STOA": base_url, "TOKEN": token},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
