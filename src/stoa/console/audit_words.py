@@ -15,6 +15,7 @@ _PAGES: Final[Mapping[str, tuple[str, Permission]]] = {
     "connection": ("/connections", Permission.TENANT_VIEW),
     "alert": ("/alerts", Permission.TENANT_VIEW),
     "client": ("/api-clients", Permission.API_CHANGE),
+    "webhook_endpoint": ("/webhooks", Permission.API_CHANGE),
 }
 _STEP: Final = frozenset({"before", "after"})
 

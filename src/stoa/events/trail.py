@@ -49,7 +49,7 @@ SELECT x.* FROM ({{candidates}}) AS c
 CROSS JOIN LATERAL (
   SELECT {_COLUMNS} FROM entry s LEFT JOIN event v ON v.tenant_id = $1 AND v.entry_no = s.entry_no
   WHERE s.tenant_id = $1 AND s.entry_no = c.entry_no OFFSET 0) AS x
-WHERE {{where}} ORDER BY c.entry_no {{order}}, x.ord LIMIT {{limit}}"""
+WHERE {{where}} ORDER BY c.entry_no {{order}}, x.ord {{order}} LIMIT {{limit}}"""
 _ONE: Final = f"""
 SELECT {_COLUMNS} FROM entry s LEFT JOIN event v ON v.tenant_id = $1 AND v.entry_no = s.entry_no
 WHERE s.tenant_id = $1 AND s.entry_no = $2 ORDER BY v.ord LIMIT $3"""
@@ -146,7 +146,8 @@ async def trail_page(tx: TenantTx, ask: TrailAsk, *, looked_through: int = LOOKE
     where = ["TRUE"]
     if place is not None:
         no, ord_ = params.bind(place[0]), params.bind(place[1])
-        where.append(f"(x.entry_no {'<' if ask.descending else '>'} {no} OR coalesce(x.ord, 0) > {ord_}::integer)")
+        further = "<" if ask.descending else ">"
+        where.append(f"(x.entry_no {further} {no} OR coalesce(x.ord, 0) {further} {ord_}::integer)")
     if ask.search:
         where.append(_searched(params, ask))
     if ask.where is not None:
@@ -170,7 +171,12 @@ async def _ended_early(
     if row is None or row["n"] < most:
         return TrailPage(lines, None)
     until = await tx.fetchval("SELECT at FROM entry WHERE tenant_id = $1 AND entry_no = $2", tx.tenant_id, row["last"])
-    return TrailPage(lines, (row["last"], _AFTER_ALL), until)
+    return TrailPage(lines, (row["last"], _last_of(ask)), until)
+
+
+def _last_of(ask: TrailAsk) -> int:
+    """The place within an entry after which there is nothing of it, in the order that is asked for."""
+    return 0 if ask.descending else _AFTER_ALL
 
 
 async def trail_entry(tx: TenantTx, entry_no: int, *, limit: int = 200) -> list[TrailLine]:
@@ -224,7 +230,7 @@ def _candidates(params: _Params, ask: TrailAsk, place: tuple[Any, ...] | None, m
     where += _within_times(params, tests)
     if place is not None:
         # Of the entry that a page ended in, further events may follow.
-        same = "" if place[1] == _AFTER_ALL else "="
+        same = "" if place[1] == _last_of(ask) else "="
         where.append(f"entry_no {'<' if ask.descending else '>'}{same} {params.bind(place[0])}")
     order = "DESC" if ask.descending else "ASC"
     # An entry may have several events of one subject or type.
