@@ -186,7 +186,7 @@ async def test_what_nobody_foresaw_ends_the_run_and_names_a_trace_but_no_person(
     working = Working(office.database, office.tenant_id, SYSTEM, 1, no_fence)
     failed = await worker.step(working, asked)
     assert failed.state is RunState.ERRORED
-    assert failed.reasons[0]["code"] == "internal_error"
+    assert failed.reasons[0]["code"] == "plan_failed"
     assert "ZeroDivisionError" in failed.reasons[0]["detail"]
     assert "person@acme.example" not in str(failed.reasons)
     assert ("run_failed", "open") in await office.alerts()

@@ -10,25 +10,37 @@ from stoa.kernel.problems import Conflict, NotFound
 
 
 class NoClient(NotFound):
-    """The tenant has no such API client."""
+    """The tenant has no such API client.
+
+    The list of API clients shows those that there are; a deleted one is not among them.
+    """
 
     code = "no_such_client"
 
 
 class ClientNameTaken(Conflict):
-    """Another API client has this name, or asserts facts in it."""
+    """Another API client has this name, or asserts facts in it.
+
+    Choose another name: what a client says of people stands under it.
+    """
 
     code = "client_name_taken"
 
 
 class TooManyClients(Conflict):
-    """The tenant has as many API clients as it may have."""
+    """The tenant has as many API clients as it may have.
+
+    Delete those that are no longer used.
+    """
 
     code = "too_many_clients"
 
 
 class TooManySecrets(Conflict):
-    """The client has as many keys, or secrets, that open as it may have."""
+    """The client has as many keys, or secrets, that open as it may have.
+
+    Two may open at a time, which is what a change without a pause takes. Revoke the old one first.
+    """
 
     code = "too_many_secrets"
 

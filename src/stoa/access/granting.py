@@ -61,7 +61,10 @@ DELETE FROM access_token WHERE tenant_id = $1 AND token_hash IN (
 
 
 class ClientRefused(Problem):
-    """Somebody who is not a client that may come in asked for an access token.
+    """The token endpoint was asked by somebody who is not a client that may come in.
+
+    Look at the client id and the secret, or at the key and the audience of the assertion. The client may also be
+    disabled, or may only call from other addresses. The reason is not told, so that nobody can guess.
 
     Attributes:
         reason: why, for the log and the client's history.
@@ -76,7 +79,10 @@ class ClientRefused(Problem):
 
 
 class ScopeRefused(BadInput):
-    """An access token was asked for with a scope that the client does not have, or that there is not."""
+    """An access token was asked for with a scope that the client does not have, or that there is not.
+
+    Ask for scopes of the client alone, or leave `scope` out to get all of them.
+    """
 
     code = "invalid_scope"
 

@@ -58,7 +58,11 @@ _REGISTRIES: Final = {name: _Registry(algorithms=[name]) for names in ALGORITHMS
 
 
 class BadKeys(BadInput):
-    """The public keys of a client cannot be accepted."""
+    """The public keys of a client cannot be accepted.
+
+    The detail names the key and what is wrong with it. Give public keys alone: RSA of 2048 bits or more, P-256 or
+    Ed25519.
+    """
 
     code = "bad_keys"
 

@@ -78,7 +78,10 @@ UPDATE operator SET disabled_at = coalesce(disabled_at, $2), access_epoch = acce
 
 
 class LastAdmin(Conflict):
-    """Nobody would be left who could administer the platform."""
+    """Nobody would be left who could administer the platform.
+
+    Make somebody else an administrator of the platform first.
+    """
 
     code = "last_platform_admin"
 

@@ -57,7 +57,10 @@ _RUNS: Final = (
 
 
 class WeakPassword(BadInput):
-    """The password is too easily guessed."""
+    """The password is too easily guessed.
+
+    Take a longer one, such as four words that have nothing to do with one another.
+    """
 
     code = "weak_password"
 

@@ -35,13 +35,19 @@ COLUMNS: Final = (
 
 
 class JobFinished(Conflict):
-    """The job has ended, so it cannot be cancelled any more. What it did stays."""
+    """The job has ended, so it cannot be cancelled any more.
+
+    What it did stays. Ask for the job: its results say what was done.
+    """
 
     code = "job_finished"
 
 
 class JobFailed(Problem):
-    """The work failed on the server's side, again and again, and was given up. What was done before that stays."""
+    """The work failed on the server's side, again and again, and was given up.
+
+    What was done before that stays. The results of the job say what; the rest can be sent again.
+    """
 
     code = "job_failed_here"
     status = 500

@@ -50,39 +50,54 @@ class MethodNotAllowed(Problem):
 
 
 class BadQuery(BadInput):
-    """A query parameter is unknown, repeated, or has a value that it cannot have. `parameter` names it."""
+    """A query parameter is unknown, repeated, or has a value that it cannot have.
+
+    `parameter` names it, and the reference lists the parameters that the operation has.
+    """
 
     code = "bad_query"
 
 
 class BadBody(BadInput):
-    """The body is not JSON, or a member of it is missing, unknown or of the wrong kind. `field` names it."""
+    """The body is not JSON, or a member of it is missing, unknown or of the wrong kind.
+
+    `field` names it, and the reference shows the body that the operation takes.
+    """
 
     code = "bad_body"
 
 
 class BadHeader(BadInput):
-    """A header has a value that it cannot have. `header` names it."""
+    """A header has a value that it cannot have. `header` names it. Mend it as the reference has it."""
 
     code = "bad_header"
 
 
 class BodyTooLarge(Problem):
-    """The body is larger than this operation takes. `limit` is the most, in bytes."""
+    """The body is larger than this operation takes.
+
+    `limit` is the most, in bytes. Send less at a time: a bulk operation can be asked several times.
+    """
 
     code = "body_too_large"
     status = 413
 
 
 class UnsupportedMediaType(Problem):
-    """The body is not of a media type that this operation reads; `Content-Type` must say application/json."""
+    """The body is not of a media type that this operation reads; `Content-Type` must say application/json.
+
+    Set the header, and send JSON in UTF-8.
+    """
 
     code = "unsupported_media_type"
     status = 415
 
 
 class NotAcceptable(Problem):
-    """The Accept header leaves no media type that this operation can answer in."""
+    """The Accept header leaves no media type that this operation can answer in.
+
+    Leave the Accept header out, or let it take application/json.
+    """
 
     code = "not_acceptable"
     status = 406
@@ -105,7 +120,10 @@ class RateLimited(Problem):
 
 
 class IdempotencyKeyMissing(BadInput):
-    """This operation needs an Idempotency-Key header, so that a repeated request does not do the work twice."""
+    """This operation needs an Idempotency-Key header, so that a repeated request does not do the work twice.
+
+    Make a fresh text, such as a UUID, for each piece of work, and send the same one with each repetition of it.
+    """
 
     code = "idempotency_key_missing"
 
@@ -129,6 +147,8 @@ class IdempotencyInFlight(Conflict):
 class PreconditionRequired(Problem):
     """This operation needs an If-Match header with the ETag of what is to be changed, so that no change of somebody
     else is overwritten unseen.
+
+    Read it first: the ETag header of that answer is what If-Match takes.
     """
 
     code = "precondition_required"
@@ -150,14 +170,17 @@ class ServiceUnavailable(Problem):
 
 
 class TooSlow(Problem):
-    """The question costs more than one request may: nothing but reading everything would have answered it."""
+    """The question costs more than one request may: nothing but reading everything would have answered it.
+
+    Add a condition on an id, a time or a name, or ask for another order.
+    """
 
     code = "too_slow"
     status = 422
 
 
 class InternalError(Problem):
-    """The server failed. The operator of the server finds the reason in its log under the trace id."""
+    """The server failed at something that it did not foresee. The operator of the server finds the reason in its log under the trace id."""
 
     code = "internal_error"
     status = 500

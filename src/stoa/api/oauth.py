@@ -41,7 +41,10 @@ _log: Final[Any] = structlog.get_logger("stoa.oauth")
 
 
 class TooManyAttempts(Problem):
-    """The client, or its address, was refused too often and has to wait."""
+    """The client, or its address, was refused too often and has to wait.
+
+    Wait for the seconds in Retry-After, and mend the client's id, secret or key before it asks again.
+    """
 
     code = "too_many_attempts"
     status = 429

@@ -24,19 +24,23 @@ _KNOWN: Final = frozenset(
 
 
 class InvalidRequest(BadInput):
-    """A token request lacks something, repeats it, or shows two proofs at once."""
+    """A token request lacks something, repeats it, or shows two proofs at once.
+
+    Send `grant_type=client_credentials` as a form, with the client's id and secret in the Authorization header or in
+    the form, or with a signed assertion; never two of these.
+    """
 
     code = "invalid_request"
 
 
 class UnsupportedGrantType(BadInput):
-    """The token endpoint knows only the grant `client_credentials`."""
+    """The token endpoint knows only the grant `client_credentials`. Send `grant_type=client_credentials`."""
 
     code = "unsupported_grant_type"
 
 
 class TokenRequestTooLarge(InvalidRequest):
-    """A token request is larger than any that makes sense."""
+    """A token request is larger than any that makes sense. It takes a few fields of a form and nothing else."""
 
     code = "token_request_too_large"
     status = 413

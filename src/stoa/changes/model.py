@@ -150,12 +150,15 @@ class Change:
 
 
 class NoSuchRun(NotFound):
-    """The tenant has no run with this id."""
+    """The tenant has no run with this id. The list of runs shows those that there are."""
 
     code = "no_such_run"
 
 
 class WrongState(Conflict):
-    """The run is not in a state in which this can be done."""
+    """The run is not in a state in which this can be done.
+
+    Read the run: its state says whether it waits for a decision, works, or has ended.
+    """
 
     code = "wrong_run_state"

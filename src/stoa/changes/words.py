@@ -100,7 +100,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "remote_answer_too_large": N_("The source's answer is too large"),
     "outbound_refused": N_("The source's address is not allowed"),
     "overtaken": N_("Something newer has overtaken it"),
-    "internal_error": N_("A fault in Stoa itself"),
+    "plan_failed": N_("A fault in Stoa itself"),
     "misconfigured": N_("The connection is not set up as it must be"),
     "bad_input": N_("The connection's settings are refused"),
     "secret_unreadable": N_("The connection's secret cannot be opened"),

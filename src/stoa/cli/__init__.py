@@ -24,7 +24,10 @@ from stoa.kernel.problems import Problem
 
 
 class Unreachable(Problem):
-    """The database is away, or broke off."""
+    """The database is away, or broke off.
+
+    Look whether it runs and can be reached from here; then repeat the command.
+    """
 
     code = "database_trouble"
     status = 503

@@ -28,7 +28,10 @@ _OPERATORS = "(operators)"
 
 
 class LogBroken(Conflict):
-    """An audit log is not what was written."""
+    """An audit log is not what was written.
+
+    The answer names the first entry that does not fit. Put the database beside its backups to see who changed it.
+    """
 
     code = "audit_broken"
 

@@ -58,7 +58,10 @@ class _Server(uvicorn.Server):
 
 
 class DatabaseEnded(Problem):
-    """The database that was started here is not there any more."""
+    """The database that was started here is not there any more.
+
+    Its log, in the state folder, says why it ended. Start the command again.
+    """
 
     code = "database_ended"
 

@@ -32,7 +32,10 @@ sync_app = App(name="sync", help="Run, inspect, approve and roll back syncs.")
 
 
 class WorkFailed(Problem):
-    """The worker gave up on a run."""
+    """The worker gave up on a run.
+
+    The alert about it, and the worker's log, say why. Mend that, then run the sync again.
+    """
 
     code = "work_failed"
 

@@ -13,20 +13,29 @@ _INIT: Final = "An administrator of the database makes roles and database: stoa 
 
 
 class DatabaseUnreachable(Misconfigured):
-    """No connection to the database can be had."""
+    """No connection to the database can be had.
+
+    Look whether the database runs at the address of the settings, and whether it can be reached from here.
+    """
 
     code = "database_unreachable"
     status = 503
 
 
 class DatabaseRefusesUs(DatabaseUnreachable):
-    """The server answers, and lets a role of ours in with this password, or into this database, not."""
+    """The database server answers, but does not let one of Stoa's roles in.
+
+    Whoever runs the server compares the key ring with the roles' passwords, and the server's pg_hba.conf.
+    """
 
     code = "database_refuses_us"
 
 
 class DatabaseNotMigrated(DatabaseUnreachable):
-    """The database lacks migrations that this version of Stoa needs."""
+    """The database lacks migrations that this version of Stoa needs.
+
+    Whoever runs the server applies them: `stoa db migrate`.
+    """
 
     code = "database_not_migrated"
 

@@ -28,20 +28,29 @@ _ADVICE_LOST: Final = (
 
 
 class KeyRingProblem(Problem):
-    """The key ring is missing, cannot be read, is open to others, or is not a key ring."""
+    """The key ring is missing, cannot be read, is open to others, or is not a key ring.
+
+    The detail says which. The file must be readable by its owner alone.
+    """
 
     code = "key_ring"
     status = 500
 
 
 class KeyRingMissing(KeyRingProblem):
-    """There is no key ring at the given path."""
+    """There is no key ring at the given path.
+
+    Put it back from its own backup: without it neither the database nor the sealed secrets can be opened.
+    """
 
     code = "key_ring_missing"
 
 
 class KeyRingExists(KeyRingProblem):
-    """A key ring was to be created where there is a file already."""
+    """A key ring was to be created where there is a file already.
+
+    Use it, or move it away if it belongs to another installation. It is never overwritten.
+    """
 
     code = "key_ring_exists"
 

@@ -37,13 +37,19 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 
 
 class MigrationRefused(Misconfigured):
-    """The migrations on disk and those applied do not fit together."""
+    """The migrations on disk and those applied do not fit together.
+
+    The database was changed by another version. Run the version that fits, or put the database back from its backup.
+    """
 
     code = "migration_refused"
 
 
 class MigrationFailed(Misconfigured):
-    """A migration could not be applied. It left nothing; those before it stay applied."""
+    """A migration could not be applied.
+
+    It left nothing; those before it stay applied. Mend what the detail names, then run `stoa db migrate` again.
+    """
 
     code = "migration_failed"
 

@@ -60,14 +60,20 @@ _LOCK: Final = 0x73746F61  # "stoa": one initialisation at a time
 
 
 class RolesProblem(Problem):
-    """The roles or the database cannot be made, or are not as they must be."""
+    """The roles or the database cannot be made, or are not as they must be.
+
+    `stoa db init` with an administrator's URL makes them, and mends what has changed.
+    """
 
     code = "database_roles"
     status = 503
 
 
 class DatabaseUrlProblem(Problem):
-    """A database URL does not name a host and a database alone."""
+    """A database URL does not name a host and a database alone.
+
+    Write it as postgresql://host:5432/name. Roles and passwords come from the key ring.
+    """
 
     code = "database_url"
     status = 500

@@ -87,6 +87,9 @@ Renderer = Callable[[TenantTx, RunId, int, int, int, int], Awaitable[list[Event]
 
 
 class RendererMissing(Problem):
-    """A bulk entry was met by a reader that was given nothing to render it with."""
+    """A part of the server reads the event log without knowing how to show changes of many people at once.
+
+    It is a fault of Stoa itself: report it with the trace id.
+    """
 
     code = "renderer_missing"

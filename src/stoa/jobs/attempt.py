@@ -20,7 +20,10 @@ _log = structlog.get_logger()
 
 
 class WorkerLost(JobProblem):
-    """The process that ran the job ended in the middle of it, again and again."""
+    """The process that ran the job ended in the middle of it, again and again.
+
+    It may ask for more memory than there is. The worker's log and the system's say more.
+    """
 
     code = "worker_lost"
 

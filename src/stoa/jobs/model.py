@@ -16,19 +16,24 @@ CHANNEL: Final = "stoa_jobs"
 
 
 class JobProblem(Problem):
-    """A job was not done. A subclass says what follows from that."""
+    """A job was not done. Its alert, and the worker's log under the trace id, say why and whether it is tried again."""
 
     code = "job_failed"
 
 
 class Fatal(JobProblem):
-    """Trying again cannot help: the job is dead at once."""
+    """A job has failed in a way that another try cannot mend.
+
+    The alert about it says what to mend. Then start again what it did.
+    """
 
     code = "job_fatal"
 
 
 class Retriable(JobProblem):
-    """Somebody else's trouble, which will pass: tried again with back-off, for longer than an unexpected failure.
+    """Another system's trouble kept a job from being done.
+
+    It is tried again by itself, with growing pauses. An alert tells when that has lasted too long.
 
     Attributes:
         retry_after: how long the other side asked us to wait, if it did.
@@ -44,14 +49,20 @@ class Retriable(JobProblem):
 
 
 class LeaseLost(JobProblem):
-    """The lease ran out and the job may be another worker's by now: nothing more may be written for it."""
+    """A job took longer than its worker had leased it for, and may be another worker's by now.
+
+    Nothing is to be done: what was not committed is done again by the other one.
+    """
 
     code = "lease_lost"
     status = 409
 
 
 class BadSchedule(BadInput):
-    """The cron expression or the time zone says nothing."""
+    """The cron expression or the time zone of a schedule cannot be read.
+
+    Write five fields, such as `0 6 * * 1-5`, and a zone such as Europe/Paris.
+    """
 
     code = "bad_schedule"
 

@@ -33,7 +33,10 @@ _GREATEST: Final = 2**63 - 1
 
 
 class BadCursor(BadInput):
-    """The cursor is damaged, or belongs to another list, order, filter or tenant."""
+    """The cursor is damaged, or belongs to another list, order, filter or tenant.
+
+    Begin the list again without a cursor. Go on with the parameters under which a cursor was given, unchanged.
+    """
 
     code = "bad_cursor"
 

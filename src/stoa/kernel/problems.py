@@ -33,7 +33,7 @@ class Problem(Exception):
 
 
 class BadInput(Problem):
-    """The request or file says something that cannot be accepted as it stands."""
+    """The request or file says something that cannot be accepted as it stands. The detail says which part, and why."""
 
     code = "bad_input"
     status = 400
@@ -47,14 +47,17 @@ class NotFound(Problem):
 
 
 class Conflict(Problem):
-    """The present state does not allow it."""
+    """The present state does not allow it. The detail says what stands in the way."""
 
     code = "conflict"
     status = 409
 
 
 class Misconfigured(Problem):
-    """A setting, file or environment is not as it must be; the operator of the server can mend it."""
+    """A setting, a file or the environment of the server is not as it must be.
+
+    The operator of the server can mend it: the detail names it.
+    """
 
     code = "misconfigured"
     status = 500

@@ -17,6 +17,8 @@ _DIGEST_BYTES: Final = 6
 class ChangedMeanwhile(Conflict):
     """Somebody else has saved another value since the form was shown, and this form would undo it.
 
+    Look at what it is now, then save again or leave it.
+
     Attributes:
         fields: the names of those values.
     """

@@ -25,7 +25,10 @@ MOST_BYTES: Final = 1_048_576
 
 
 class MailTooLong(BadInput):
-    """The file is larger than any mail of ours."""
+    """A file in the mailbox is larger than any mail that this server sends.
+
+    Whoever runs the server looks at it on disk; it was put there by somebody else.
+    """
 
     code = "mail_too_long"
 

@@ -14,7 +14,10 @@ MEBIBYTE: Final = 1024 * 1024
 
 
 class OutboundRefused(Problem):
-    """Stoa will not send this: the address leads into a private network, or is not written in its plain form."""
+    """The server does not send to this address: it leads into a private network, or is not written in its plain form.
+
+    Give a public address by name, over https. Whoever runs the server can except single addresses for development.
+    """
 
     code: ClassVar[str] = "outbound_refused"
     status: ClassVar[int] = 400
@@ -33,7 +36,9 @@ class Repeat(Enum):
 
 
 class RemoteDown(Problem):
-    """The remote side could not be reached, answered too late or brokenly, or said that it is busy. Later it may work.
+    """The remote side could not be reached, answered too late or brokenly, or said that it is busy.
+
+    Later it may work: it is tried again by itself where a job does it.
 
     Attributes:
         repeat: whether sending the request again at once is of use.
@@ -63,6 +68,8 @@ class RemoteRefused(Problem):
     """The remote side understood the request and said no: 3xx (redirects are not followed), 4xx, or a permanent SMTP
     answer.
 
+    Look at the address, the account and its rights in the other system.
+
     Attributes:
         remote_status: the HTTP or SMTP status.
         body: the first 4 KiB of the answer as sent, for the connector that knows its form. May hold personal data: not
@@ -79,7 +86,10 @@ class RemoteRefused(Problem):
 
 
 class TooLarge(Problem):
-    """The answer, once decompressed, is larger than the caller allows. Nothing of it is kept."""
+    """The answer of another system is larger than may be read.
+
+    Ask it for less, such as a report with fewer columns. Nothing of it is kept.
+    """
 
     code: ClassVar[str] = "remote_answer_too_large"
     status: ClassVar[int] = 502

@@ -29,7 +29,7 @@ _log: Final[Any] = structlog.get_logger("stoa.people")
 class ClientEnded(Problem):
     """The API client, or the token, on whose behalf the work was done is disabled, deleted, revoked or expired.
 
-    What was done before that stays.
+    What was done before that stays. Make a new import with a credential that opens.
     """
 
     code = "client_ended"

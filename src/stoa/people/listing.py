@@ -91,7 +91,10 @@ class PeoplePage:
 
 
 class ReadsTooMuch(Problem):
-    """A filter was stopped because nothing but reading everybody would have answered it in time."""
+    """A filter was stopped because nothing but reading everybody would have answered it in time.
+
+    Filter on a name, an id, an e-mail address or a time, for which there is an index.
+    """
 
     code = "reads_too_much"
     status = 422

@@ -37,7 +37,10 @@ def person_pages(shell: Shell) -> list[Route]:
 
 
 class NoSuchPerson(NotFound):
-    """The tenant has no person with this id."""
+    """The tenant has no person with this id.
+
+    Search for the person by name: the address may be of another tenant, or has a slip in it.
+    """
 
     code = "no_such_person"
 

@@ -41,14 +41,20 @@ class NoSource(Problem):
 
 
 class NotOwnSource(Problem):
-    """The external id is one of another source, in whose name the credential does not assert."""
+    """The external id is one of another source, in whose name the credential does not assert.
+
+    Use the id of the person, or an external id that this client gave itself.
+    """
 
     code = "not_own_source"
     status = 403
 
 
 class NoRecord(Conflict):
-    """The client's source has no record of this person, so there is nothing to take back."""
+    """The client's source has no record of this person, so there is nothing to take back.
+
+    Read the person's records: they show which sources know the person.
+    """
 
     code = "no_record"
 

@@ -25,7 +25,10 @@ _DUE_CRON = "5 0 * * *"
 
 
 class Paused(Conflict):
-    """The connection is paused: nothing of it is applied until somebody resumes it."""
+    """The connection is paused: nothing of it is applied until somebody resumes it.
+
+    Somebody who may change connections resumes it.
+    """
 
     code = "connection_paused"
 

@@ -52,20 +52,29 @@ class Feed:
 
 
 class FeedRefused(Problem):
-    """The feed as a whole is not a report that can be read."""
+    """The feed as a whole is not a report that can be read.
+
+    The detail says why. Mend the report in the HR system; nothing of it was applied.
+    """
 
     code: ClassVar[str] = "feed_refused"
     status: ClassVar[int] = 422
 
 
 class NotAReport(FeedRefused):
-    """An HTML page came instead of the report."""
+    """An HTML page came instead of the report.
+
+    It is most often a sign-in page: look at the address and the account of the connection.
+    """
 
     code: ClassVar[str] = "not_a_report_html"
 
 
 class Truncated(FeedRefused):
-    """The report ends in the middle."""
+    """The report ends in the middle.
+
+    It is read again with the next sync. If it stays, look at the limits of the HR system and of what stands between.
+    """
 
     code: ClassVar[str] = "truncated"
 
@@ -77,19 +86,25 @@ class EmptyFeed(FeedRefused):
 
 
 class WrongEncoding(FeedRefused):
-    """The report is not UTF-8."""
+    """The report is not UTF-8. Set the report's encoding to UTF-8 in the HR system."""
 
     code: ClassVar[str] = "wrong_encoding"
 
 
 class Malformed(FeedRefused):
-    """The report is not well-formed in its format."""
+    """The report is not well-formed in its format.
+
+    The detail names the place. Look whether the report was cut or changed on its way.
+    """
 
     code: ClassVar[str] = "malformed"
 
 
 class WrongColumns(FeedRefused):
-    """The report's columns cannot be told apart, or are far too many."""
+    """The report's columns cannot be told apart, or are far too many.
+
+    Give each column of the report a name of its own.
+    """
 
     code: ClassVar[str] = "wrong_columns"
 

@@ -179,7 +179,7 @@ def _json(value: object) -> str:
 
 
 class Unreadable(BadInput):
-    """Some fields of a form cannot be read. `errors`: {"field": name, "detail": what is wrong}."""
+    """Some fields of a form cannot be read. `errors` names each field and what is wrong with it."""
 
     code = "unreadable_form"
     status = 422

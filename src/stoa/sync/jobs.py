@@ -30,9 +30,12 @@ _log = structlog.get_logger()
 
 
 class PlanFailed(Problem):
-    """A plan ended in a way that nobody foresaw."""
+    """A plan ended in a way that nobody foresaw.
 
-    code = "internal_error"
+    The worker's log has more under the trace id. Report it, then run the sync again.
+    """
+
+    code = "plan_failed"
 
     def __init__(self, trace_id: str | None, error: Exception) -> None:
         super().__init__(

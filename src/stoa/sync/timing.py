@@ -48,9 +48,9 @@ class Rhythm:
 
 
 class BadRhythm(BadInput):
-    """A field of the form of a schedule cannot be used. `field` names it."""
+    """A field of a schedule cannot be used. `field` names it, and the detail says what it may be."""
 
-    code = "bad_schedule"
+    code = "bad_rhythm"
     status = 422
 
     def __init__(self, field: str, detail: str, hint: str | None = None) -> None:

@@ -32,7 +32,7 @@ CHAIN_JOB: Final = "audit.check"
 
 
 class SlugTaken(Conflict):
-    """Another tenant has this slug already."""
+    """Another tenant has this slug already. Choose another one."""
 
     code = "slug_taken"
 

@@ -24,13 +24,18 @@ _ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[^\s@<>,;:\"()\[\]\\]{1,255}
 
 
 class BadSlug(BadInput):
-    """The slug cannot stand in an address."""
+    """The slug cannot stand in an address.
+
+    It has lower-case letters, digits and hyphens, 63 at most, with no hyphen at either end.
+    """
 
     code = "bad_slug"
 
 
 class BadFields(BadInput):
     """Some fields of a form cannot be accepted.
+
+    The answer names each field and what is wrong with it.
 
     Attributes:
         by_field: what is wrong with each.

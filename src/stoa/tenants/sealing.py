@@ -23,7 +23,10 @@ _TAG_BYTES: Final = 16
 
 
 class SecretUnreadable(Misconfigured):
-    """A sealed secret does not open: its key is not in the key ring, or it was changed or moved."""
+    """A sealed secret does not open: its key is not in the key ring, or it was changed or moved.
+
+    Put the key ring back from its backup, or enter the secret anew.
+    """
 
     code = "secret_unreadable"
 

@@ -14,7 +14,7 @@ _MEDIA_TYPE: Final = "application/x-www-form-urlencoded"
 
 
 class FormTooLarge(BadInput):
-    """The form is larger than any of ours."""
+    """The form is larger than any of this server's. Send less in it. A report is not uploaded by a form."""
 
     code = "form_too_large"
     status = 413

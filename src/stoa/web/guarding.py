@@ -29,23 +29,29 @@ _WHILE_CHANGING: Final = frozenset({f"{CONSOLE}/password", f"{CONSOLE}/sign-out"
 
 
 class Forbidden(Problem):
-    """The visitor is known, and may not do this."""
+    """The visitor is known, and may not do this. Somebody who manages the operators can give another role."""
 
     code = "forbidden"
     status = 403
 
 
 class OtherSite(Problem):
-    """The request was not made by a page of this server."""
+    """The request was not made by a page of this server.
+
+    Open the page on this server, and do it there. Nothing was done.
+    """
 
     code = "other_site"
     status = 403
 
 
 class TooSlow(Problem):
-    """The question costs more than a page may."""
+    """The question costs more than a page may.
 
-    code = "too_slow"
+    Ask for less: add a condition on a name, an id or a time, or search instead of filtering.
+    """
+
+    code = "page_too_slow"
     status = 503
 
 

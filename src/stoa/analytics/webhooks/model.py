@@ -32,6 +32,8 @@ ANSWER_BYTES: Final = 1024
 class BadEndpoint(BadInput):
     """The settings of a webhook endpoint cannot be used as they are.
 
+    The detail says which setting and why, for example an address that is not https or a filter that cannot be read.
+
     Attributes:
         field: which of them: `url`, `filter`, `description`, `owner_email`.
     """
@@ -44,21 +46,30 @@ class BadEndpoint(BadInput):
 
 
 class TooManyEndpoints(Conflict):
-    """The tenant has as many webhook endpoints as it may have."""
+    """The tenant has as many webhook endpoints as it may have.
+
+    Delete those that are no longer used, or let one take the events of several.
+    """
 
     code = "too_many_endpoints"
 
 
 class NothingToDo(Conflict):
-    """The webhook endpoint is not in the state that this act is for."""
+    """The webhook endpoint is not in the state that this act is for.
+
+    Read the webhook and its deliveries: it may be disabled, or be there already.
+    """
 
     code = "webhook_state"
 
 
 class Changed(Conflict):
-    """Somebody else has changed it since it was read."""
+    """Somebody else has changed the webhook since it was read.
 
-    code = "changed_meanwhile"
+    Read it again, then send the change with its present ETag in If-Match.
+    """
+
+    code = "webhook_changed"
     status = 412
 
 

@@ -46,9 +46,12 @@ ON CONFLICT (tenant_id, delivery_id, number) DO NOTHING"""
 
 
 class LineLost(Problem):
-    """The endpoint is another worker's by now, or was changed: nothing more may be written for it under this lease."""
+    """Another worker has taken over the deliveries of a webhook endpoint, or a person has changed it.
 
-    code = "lease_lost"
+    Nothing is to be done: whoever has it now goes on from the last delivery that was recorded.
+    """
+
+    code = "line_lost"
     status = 409
 
 

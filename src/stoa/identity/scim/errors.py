@@ -29,7 +29,10 @@ class ScimType(Enum):
 
 
 class ScimError(Problem):
-    """A request that is answered with an error. Each has its own HTTP status; `headers` go with the answer."""
+    """A SCIM request is answered with an error.
+
+    The status, and `scimType` in the answer, say which (RFC 7644, section 3.12).
+    """
 
     code: ClassVar[str] = "scim_error"
 

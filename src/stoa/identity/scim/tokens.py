@@ -21,13 +21,13 @@ LONGEST_DAYS: Final = 3650
 
 
 class TooManyTokens(Conflict):
-    """The source has as many tokens that open as it may have."""
+    """The source has as many tokens that open as it may have. Revoke one that is no longer used first."""
 
     code = "too_many_tokens"
 
 
 class NameTaken(Conflict):
-    """There is a source of this name already."""
+    """There is a source of this name already. Choose another name, or add a token to the source that is there."""
 
     code = "name_taken"
 

@@ -4,8 +4,9 @@ from stoa.kernel.problems import Problem
 
 
 class FilterError(Problem):
-    """The filter cannot be read, or asks for what its attributes do not offer. SCIM calls it invalidFilter (RFC 7644,
-    section 3.12).
+    """The filter cannot be read, or asks for what its attributes do not offer.
+
+    The detail names the place in the filter. SCIM calls it invalidFilter (RFC 7644, section 3.12).
     """
 
     code = "invalid_filter"
@@ -21,8 +22,9 @@ class FilterError(Problem):
 
 
 class PathError(FilterError):
-    """A PATCH path that cannot be read. SCIM calls it invalidPath; what stands in its brackets fails as
-    `FilterError`.
+    """The path of a PATCH cannot be read.
+
+    SCIM calls it invalidPath (RFC 7644, section 3.12). The detail names the place in it.
     """
 
     code = "invalid_path"
