@@ -180,7 +180,10 @@ class TooSlow(Problem):
 
 
 class InternalError(Problem):
-    """The server failed at something that it did not foresee. The operator of the server finds the reason in its log under the trace id."""
+    """The server failed at something that it did not foresee.
+
+    The operator of the server finds the reason in its log under the trace id.
+    """
 
     code = "internal_error"
     status = 500
