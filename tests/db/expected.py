@@ -86,6 +86,7 @@ TENANTED: Final = {
     "person": Tenanted(),
     "quarantine": Tenanted(),
     "rate_budget": Tenanted("SIU"),
+    "removed_person": Tenanted("SIU"),
     "run": Tenanted("SIU"),
     "schedule": Tenanted(seen=("tenant_id", "schedule_id", "next_at", "paused_reason")),
     "source": Tenanted("SIU"),

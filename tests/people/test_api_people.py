@@ -13,7 +13,7 @@ from stoa.db.database import Database
 from stoa.kernel.ids import TenantId
 from tests.conftest import MakeTenant
 from tests.people.api import client_of, created, names, people
-from tests.people.making import report, source, sync, worker
+from tests.people.making import report, rollback, source, sync, worker
 
 
 @pytest.fixture
@@ -235,3 +235,33 @@ async def test_the_list_is_as_of_a_moment(client: httpx2.AsyncClient) -> None:
     before = datetime.now(UTC)
     told = datetime.fromisoformat((await client.get("/v1/people")).json()["as_of"])
     assert before - timedelta(seconds=1) <= told <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize("sort", ["updated_at", "-updated_at"])
+async def test_who_is_no_more_is_a_tombstone_in_its_place(
+    client: httpx2.AsyncClient, database: Database, tenant_id: TenantId, sort: str
+) -> None:
+    source_id = await source(database, tenant_id)
+    first = await created(client, display_name="First")
+    run = await sync(database, tenant_id, source_id, report([worker(n) for n in range(5)]))
+    made = {one["id"] for one in await people(client)} - {first["id"]}
+    undone = await rollback(database, tenant_id, run.run_id)
+    last = await created(client, display_name="Last")
+    assert {one["id"] for one in await people(client)} == {first["id"], last["id"]}
+    for limit in (1, 2, 3, 200):
+        found = await people(client, updated_since=first["created_at"], limit=limit, sort=sort)
+        in_order = found if sort == "updated_at" else found[::-1]
+        assert [one["id"] for one in in_order[:1] + in_order[-1:]] == [first["id"], last["id"]]
+        assert {one["id"] for one in in_order[1:-1]} == made
+        assert all(one["deleted"] and one["merged_into"] is None for one in in_order[1:-1])
+    assert [one["id"] for one in await people(client, updated_since=last["created_at"])] == [last["id"]]
+    # Who comes back by undoing that is no tombstone any more.
+    await rollback(database, tenant_id, undone.run_id)
+    found = await people(client, updated_since=first["created_at"])
+    assert {one["id"] for one in found if "deleted" not in one} == made | {first["id"], last["id"]}
+    assert not any("deleted" in one for one in found)
+
+
+async def test_who_follows_the_changes_follows_their_order(client: httpx2.AsyncClient) -> None:
+    refused = await client.get("/v1/people", params={"updated_since": "2000-01-01T00:00:00Z", "sort": "display_name"})
+    assert (refused.status_code, refused.json()["parameter"]) == (400, "sort")

@@ -177,6 +177,9 @@ WITH gone AS (
   DELETE FROM person p WHERE p.tenant_id = $1 AND p.person_id = ANY($2)
   AND NOT EXISTS (SELECT FROM person m WHERE m.tenant_id = $1 AND m.merged_into = p.person_id)
   RETURNING p.person_id, p.version, {whole("p")} AS before, NULL::jsonb AS after
+), noted AS (
+  INSERT INTO removed_person (tenant_id, person_id, removed_at) SELECT $1, person_id, $4 FROM gone
+  ON CONFLICT (tenant_id, person_id) DO UPDATE SET removed_at = excluded.removed_at
 ), {telling("$3", "gone")}
 SELECT written.*, ARRAY(SELECT person_id FROM gone) AS gone FROM ({WRITTEN}) AS written"""
 
@@ -200,7 +203,7 @@ async def _delete(tx: TenantTx, person_ids: Sequence[PersonId], run_id: RunId) -
         return []
     try:
         async with tx.savepoint():
-            written = await tx.fetchrow(_DELETE_PERSONS, tx.tenant_id, list(person_ids), run_id)
+            written = await tx.fetchrow(_DELETE_PERSONS, tx.tenant_id, list(person_ids), run_id, tx.now)
     except ForeignKeyViolation:
         half = len(person_ids) // 2
         if half == 0:

@@ -14,5 +14,7 @@ REFERENCES: Final[tuple[Reference, ...]] = (
     # The journal tells what was done to whom at that time; its values are personal data.
     Reference("change", "person_id", OnMerge.KEEP, OnErase.PSEUDONYMISE),
     Reference("effect", "person_id", OnMerge.KEEP, OnErase.PSEUDONYMISE),
+    # An id alone: by it a copy of the list of people learns that they went.
+    Reference("removed_person", "person_id", OnMerge.KEEP, OnErase.KEEP),
     Reference("decision", "candidates", OnMerge.KEEP, OnErase.PSEUDONYMISE),
 )

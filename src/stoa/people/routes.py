@@ -5,6 +5,7 @@
 from typing import Any, Final
 from uuid import UUID
 
+from stoa.api.errors import BadQuery
 from stoa.api.lists import ListQuery, Page, page, read_list
 from stoa.api.operations import Answer, Call, Operation, Param
 from stoa.db.transactions import Row, TenantTx
@@ -14,6 +15,7 @@ from stoa.kernel.fold import fold
 from stoa.kernel.ids import parse_id
 from stoa.kernel.problems import NotFound
 from stoa.people.catalogue import CATALOGUE
+from stoa.people.gone import tombstones, with_tombstones
 from stoa.people.listing import PeopleAsk, PeopleSort, person_rows
 from stoa.people.wire import COLUMNS, Person, listed_person, person_of
 
@@ -45,7 +47,8 @@ def operations() -> tuple[Operation, ...]:
             summary="List people",
             description="People with the values in effect, by name unless another order is asked for. Filters on "
             "`user_name`, `email`, `employee_id`, `display_name`, `family_name`, `manager_id`, `id` and `updated_at` "
-            "are answered by an index.",
+            "are answered by an index. With `updated_since` the order is `updated_at`, and who was merged into "
+            "somebody else or is no more comes as a tombstone; who no longer fits a filter does not come.",
             scope="people:read",
             handler=_list,
             query=ListQuery,
@@ -78,7 +81,13 @@ async def _list(call: Call[ListQuery, None]) -> Answer:
         gone=ask.updated_since is not None,
     )  # fmt: skip
     rows, after = await person_rows(call.tx, wanted)
-    return page(call, ask, [listed_person(row) for row in rows], after)
+    people = [listed_person(row) for row in rows]
+    if ask.updated_since is None:
+        return page(call, ask, people, after)
+    if sort != "updated_at":
+        raise BadQuery("With updated_since the order is updated_at.", hint="Leave sort out.", parameter="sort")
+    mixed, after = with_tombstones(ask, people, await tombstones(call.tx, ask), more=after is not None)
+    return page(call, ask, mixed, after)
 
 
 async def _get(call: Call[Any, None]) -> Answer:
