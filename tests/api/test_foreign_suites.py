@@ -19,7 +19,20 @@ ROOT = Path(__file__).parents[2]
 NODE = Path(sys.executable).parent / "node"
 BIN = ROOT / "node_modules"
 # The same inputs in every run, and no more of them than a build can wait for.
-SEED, EXAMPLES = "20261123", "12"
+SEED, EXAMPLES = "20261123", "8"
+
+
+# Why a check is told something: a missing If-Match is refused by 428 (RFC 6585, 3), which Schemathesis does not expect;
+# many people at once are looked at one by one, so that one that cannot be read is told in its own result; and filters,
+# cursors and times are more than their type, so that what fits the schema may still be refused.
+CONFIGURATION = """
+[checks]
+missing_required_header.expected-statuses = ["400", "401", "403", "406", "415", "422", "428"]
+
+[[operations]]
+include-name = ["POST /v1/bulk/people", "POST /v1/imports/people"]
+checks.negative_data_rejection.enabled = false
+"""
 
 
 async def ran(*command: str | Path, cwd: Path) -> tuple[int, str]:
@@ -72,11 +85,13 @@ async def test_schemathesis_finds_nothing(
         await change_limits(tx, Limits(api_per_minute=10_000_000, client_per_minute=10_000_000))
     await make_person(database, tenant_id)
     token = await token_of(database, tenant_id, source="Payroll API")
+    configuration = tmp_path / "schemathesis.toml"
+    configuration.write_text(CONFIGURATION)
     async with listening(server) as base_url:
         code, said = await ran(
-            *(Path(sys.executable).parent / "schemathesis", "run", f"{base_url}/v1/openapi.json"),
+            *(Path(sys.executable).parent / "schemathesis", "--config-file", configuration),
+            *("run", f"{base_url}/v1/openapi.json"),
             *("-H", f"Authorization: Bearer {token}", "--checks", "all", "--seed", SEED, "-n", EXAMPLES),
-            # Filters, cursors and times are more than their type: what fits the schema may still be refused.
             *("--exclude-checks", "positive_data_acceptance", "--phases", "examples,coverage,fuzzing,stateful"),
             *("--suppress-health-check", "all", "--no-color"),
             cwd=tmp_path,

@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from stoa.api.lists import Tombstone
+from stoa.api.lists import ListQuery, Tombstone
 from stoa.api.operations import Operation
 
 Json = dict[str, Any]
@@ -29,25 +29,29 @@ class Schemas:
             renamed[name]: _with_names(schema, renamed) for name, schema in components.items()
         }
         self._of = {kind: _with_names(schema, renamed) for kind, schema in zip(unique, found, strict=True)}
-        for name, schema in list(self.components.items()):
-            self._loosen_items(name, schema)
+        for operation in operations:
+            kind = operation.answers.get(200)
+            name = self._of[kind].get("$ref", "").rpartition("/")[2] if kind is not None else ""
+            if name.endswith("Page"):
+                self._loosen_items(self.components[name], tombstones=issubclass(operation.query, ListQuery))
         del self.components["Tombstone"]
         self._drop_unused([schema for kind, schema in self._of.items() if kind is not Tombstone])
 
-    def _loosen_items(self, name: str, schema: Json) -> None:
+    def _loosen_items(self, page: Json, *, tombstones: bool) -> None:
         """With `fields` an item has the wanted members alone, and a tombstone fewer still: a page's items have no
         required member but their id."""
-        items = schema.get("properties", {}).get("items", {}).get("items", {})
-        if not name.endswith("Page") or "$ref" not in items:
+        items = page["properties"]["items"]["items"]
+        own = items.get("$ref", "").rpartition("/")[2]
+        if not own or own.endswith("Item") or "id" not in self.components[own]["properties"]:
             return
-        own = items["$ref"].rpartition("/")[2]
         listed = f"{own}Item"
         whole = self.components[own]
+        gone: Json = self.components["Tombstone"]["properties"] if tombstones else {}
         self.components[listed] = {
             **whole,
             "title": listed,
             "description": f"{whole.get('description', own)} In a list it has what `fields` asks for.",
-            "properties": {**whole["properties"], **self.components["Tombstone"]["properties"]},
+            "properties": {**gone, **whole["properties"]},
             "required": ["id"],
         }
         items["$ref"] = _REF.format(name=listed)

@@ -17,6 +17,7 @@ _JSON_TYPES: Final = frozenset({"application/json", "application/merge-patch+jso
 _AT: Final = re.compile(r" - at `\$\.?(.*)`$")
 _NAMED: Final = re.compile(r"(?:unknown|required) field `([^`]*)`")
 _NUL: Final = "\x00"
+_NUMBER: Final = re.compile(r"[-+]?[0-9.]+")
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
