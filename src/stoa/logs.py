@@ -38,7 +38,7 @@ def set_up_logging(settings: Settings, process: str) -> None:
     """Has structlog and the libraries' own loggers write to standard error. process: `web`, `worker`, `cli`."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     renderer = (
-        structlog.dev.ConsoleRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if settings.log_format == "console"
         else structlog.processors.JSONRenderer(serializer=_json)
     )
