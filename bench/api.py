@@ -92,7 +92,7 @@ async def _copy(ground: Ground) -> None:
             "DROP TABLE IF EXISTS bare_person; CREATE TABLE bare_person (LIKE person INCLUDING ALL);"
             "INSERT INTO bare_person SELECT * FROM person"
         )
-        await admin.execute("VACUUM ANALYZE bare_person")
+        await admin.execute("VACUUM ANALYZE person, bare_person")
     finally:
         await admin.close()
 
