@@ -44,7 +44,7 @@ class AlertShown(msgspec.Struct, frozen=True):
     resolved_at: Annotated[datetime, _MOMENT] | None
 
 
-class Resolution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class AlertResolution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why an alert is resolved by hand."""
 
     reason: Annotated[str, msgspec.Meta(min_length=SHORTEST_REASON, max_length=LONGEST_REASON)]
@@ -96,8 +96,8 @@ def operations() -> tuple[Operation, ...]:
             body_example={"reason": "Known until the new feed is there.", "until": "2027-01-31T08:00:00Z"}, **acts,
         ),
         Operation(
-            id="resolveAlert", path=f"{_ONE}/resolve", summary="Resolve an alert", handler=_resolve, body=Resolution,
-            body_example={"reason": "Mended by hand."}, **acts,
+            id="resolveAlert", path=f"{_ONE}/resolve", summary="Resolve an alert", handler=_resolve,
+            body=AlertResolution, body_example={"reason": "Mended by hand."}, **acts,
         ),
     )  # fmt: skip
 
@@ -123,7 +123,7 @@ async def _mute(call: Call[Any, Muting]) -> Answer:
     return Answer(content=_shown(await handling.mute(call.tx, _id(call), call.body.reason, call.body.until)))
 
 
-async def _resolve(call: Call[Any, Resolution]) -> Answer:
+async def _resolve(call: Call[Any, AlertResolution]) -> Answer:
     return Answer(content=_shown(await handling.resolve(call.tx, _id(call), call.body.reason)))
 
 

@@ -105,6 +105,8 @@ def _references(value: Any) -> set[str]:
 
 
 def _component_name(name: str) -> str:
+    # A type that is called ThingShown here, where there is a Thing in the room's own model, is a Thing for outsiders.
+    name = name.replace("Shown", "")
     # msgspec writes Page[Person] as Page_Person_.
     if name.startswith("Page_"):
         return f"{name.removeprefix('Page_').rstrip('_')}Page"
@@ -129,7 +131,7 @@ def _with_names(value: Any, renamed: Mapping[str, str]) -> Any:
 def _titled(name: str, value: Any) -> Any:
     if name != "title" or not isinstance(value, str):
         return value
-    return _component_name(value.replace("[", "_").replace("]", "_")) if value.startswith("Page[") else value
+    return _component_name(value.replace("[", "_").replace("]", "_"))
 
 
 class ProblemDocument(msgspec.Struct, kw_only=True):
