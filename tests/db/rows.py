@@ -29,8 +29,14 @@ _BY_TYPE: Final = {
     "text[]": "'{x}'",
     "uuid[]": "'{}'",
 }
-# Checks that look at more than one column.
-_BESIDES: Final = {("change", "after"): "'{}'", ("effect", "after"): "'{}'"}
+# Checks that look at more than one column, or at more than a list of values.
+_BESIDES: Final = {
+    ("change", "after"): "'{}'",
+    ("effect", "after"): "'{}'",
+    ("idempotency_key", "request_digest"): "sha256('x')",
+    ("webhook_delivery", "next_at"): "'2030-01-01'",
+    ("webhook_delivery", "seq"): "1",
+}
 
 
 @dataclass(frozen=True, slots=True)
