@@ -14,8 +14,9 @@ from stoa.access.permissions import Role
 from stoa.analytics.webhooks.actions import create_endpoint
 from stoa.analytics.webhooks.model import Settings as WebhookSettings
 from stoa.analytics.webhooks.sending_again import send_test
+from stoa.composition import base_url_of
 from stoa.events.actions import number_entries
-from stoa.main import console_routes
+from stoa.main import api_operations, console_routes, docs_routes
 from stoa.outbound.mailbox import mails
 from stoa.tenants.actions import ensure_source
 from stoa.web.visiting import Shell
@@ -25,10 +26,12 @@ from tests.web.rendering import shared_pages
 
 
 def routes(world: World) -> list[Route]:
-    """The routes of every room."""
+    """The routes of every room, and those of the pages about the API, which are open to everybody."""
     pages = shared_pages(development=True)
     shell = Shell(pages, world.parts.database, development=True, stopping=Event())
-    return console_routes(shell, world.parts)
+    parts = world.parts
+    operations = api_operations(parts.source_worker.planner.target, parts.sealer, parts.settings.outbound_allow)
+    return [*console_routes(shell, parts), *docs_routes(shell, operations, base_url_of(parts.settings))]
 
 
 async def addresses(world: World, company: Company, method: Literal["GET", "POST"]) -> dict[str, str]:
@@ -77,4 +80,6 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         "entry_no": await company.one("SELECT max(entry_no) FROM entry WHERE tenant_id = $1"),
         "name": kept[0].name,
         "seq": 1,
+        "tag": "people",
+        "code": "bad_body",
     }

@@ -22,7 +22,7 @@ from tests.web.signed_in import browsers
 pytestmark = [pytest.mark.all, pytest.mark.timeout(300)]
 
 # What is no page to look at: files, a stream, and parts of a page that its script asks for.
-NO_PAGES: Final = (".csv", ".jsonl", "/live", ".css", "/raw", "/settings/preview")
+NO_PAGES: Final = (".csv", ".jsonl", ".atom", "/live", ".css", "/raw", "/settings/preview")
 Scheme = Literal["light", "dark"]
 LOOKS: Final = tuple(product(("light", "dark"), (1280, 360)))
 HOSTILE: Final = {
