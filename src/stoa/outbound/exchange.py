@@ -17,8 +17,6 @@ from stoa.outbound.model import RemoteDown, RemoteRefused, Repeat, Response, Tim
 from stoa.outbound.receiving import Receiver, receiving, too_large
 
 _EXCERPT_BYTES: Final = 4096
-# How long the beginning of an answer is waited for, where its status is what counts.
-_BEGINNING_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +27,7 @@ class Asked:
         headers: all that are sent.
         max_bytes: the most bytes of the answer, before and after decompression.
         sink: the file for the answer, or None to keep it in memory.
-        any_status: whether every answer is given as it is, whatever its status, with its first max_bytes bytes.
-        lane: whose connections are used; those of one lane are kept open for it alone.
+        lane: whose connections are used (`posting`); those of one lane are kept open for it alone.
     """
 
     method: str
@@ -40,7 +37,6 @@ class Asked:
     timeouts: Timeouts
     max_bytes: int
     sink: Path | None
-    any_status: bool = False
     lane: str = ""
 
 
@@ -49,7 +45,7 @@ class NotConnected(RemoteDown):
 
 
 async def exchange(lines: Lines, asked: Asked, address: str, clock: Clock) -> Response:
-    """Sends a request to `address` and gives the answer if its status is 2xx, or in any case if that is asked.
+    """Sends a request to `address` and gives the answer if its status is 2xx.
 
     Raises:
         NotConnected, RemoteDown, RemoteRefused, TooLarge: as `HttpClient.request` says.
@@ -72,7 +68,7 @@ async def exchange(lines: Lines, asked: Asked, address: str, clock: Clock) -> Re
         },
     )
     try:
-        async with lines.to((to.scheme, to.host, to.port, address, asked.lane)) as transport:
+        async with lines.to((to.scheme, to.host, to.port, address)) as transport:
             answer = await transport.handle_async_request(request)
             try:
                 return await _read(asked, answer, clock)
@@ -112,9 +108,6 @@ def _untrusted(error: BaseException | None) -> bool:
 
 async def _read(asked: Asked, answer: httpx2.Response, clock: Clock) -> Response:
     status, origin = answer.status_code, asked.to.origin
-    if asked.any_status:
-        beginning = await _beginning(answer, asked.max_bytes)
-        return Response(status, dict(answer.headers), beginning, None, len(beginning))
     if rules.is_success(status):
         return await _accepted(asked, answer)
     if rules.is_temporary(status):
@@ -163,20 +156,6 @@ async def _receive(answer: httpx2.Response, most: int, receiver: Receiver) -> No
         await asyncio.sleep(0)
     if inflater is not None:
         inflater.finish()
-
-
-async def _beginning(answer: httpx2.Response, most: int) -> bytes:
-    """At most the first `most` bytes, as sent. Whoever drips them, or breaks off, has answered all the same."""
-    beginning = b""
-    try:
-        async with asyncio.timeout(_BEGINNING_SECONDS):
-            async for chunk in _chunks(answer):
-                beginning += chunk
-                if len(beginning) >= most:
-                    break
-    except (TimeoutError, httpx2.TransportError):
-        pass
-    return beginning[:most]
 
 
 async def _excerpt(answer: httpx2.Response) -> bytes:

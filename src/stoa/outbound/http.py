@@ -8,7 +8,7 @@ import random
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -21,6 +21,7 @@ from stoa.outbound import rules
 from stoa.outbound.exchange import Asked, NotConnected, exchange
 from stoa.outbound.lines import Lines
 from stoa.outbound.model import MEBIBYTE, Auth, OutboundRefused, RemoteDown, Repeat, Response, Retry, Timeouts
+from stoa.outbound.posting import Posting
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 _REPEATABLE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -58,7 +59,8 @@ class HttpClient:
         """resolver: gives a host's addresses. tls: trusted certificates (default: the system's). sleep, chance: how
         waits pass and vary."""
         self._resolver = resolver
-        self._lines = Lines(tls or httpx2.create_ssl_context())
+        context = tls or httpx2.create_ssl_context()
+        self._lines, self._posting = Lines(context), Posting(context)
         self._clock = clock
         self._sleep = sleep
         self._chance = chance
@@ -74,6 +76,7 @@ class HttpClient:
 
     async def close(self) -> None:
         """Closes the connections that are kept open."""
+        await self._posting.close()
         await self._lines.close()
 
     async def request(
@@ -117,7 +120,7 @@ class HttpClient:
         attempt = 1
         while True:
             try:
-                return await self._attempt(asked)
+                return await self._attempt(asked, partial(exchange, self._lines, asked, clock=self._clock))
             except RemoteDown as failure:
                 wait = rules.wait_before_next(failure, attempt, retry, repeatable=may_repeat, chance=self._chance())
                 if wait is None:
@@ -153,19 +156,24 @@ class HttpClient:
         fixed = {"host": to.authority, "accept-encoding": "identity"}
         usual = {"user-agent": self._user_agent, "accept": "*/*"}
         sent = usual | rules.checked_headers(headers or {}) | fixed
-        asked = Asked(method.upper(), to, sent, content, timeout, most, None, any_status=True, lane=lane)
-        return await self._attempt(asked)
+        asked = Asked(method.upper(), to, sent, content, timeout, most, None, lane)
 
-    async def _attempt(self, asked: Asked) -> Response:
+        async def post(address: str) -> Response:
+            return await self._posting.exchange(asked, address)
+
+        return await self._attempt(asked, post)
+
+    async def _attempt(self, asked: Asked, ask: Callable[[str], Awaitable[Response]]) -> Response:
+        """Asks one address after the other until a connection comes about."""
         try:
             async with asyncio.timeout(asked.timeouts.total):
                 addresses = await self._addresses(asked.to)
                 for address in addresses[:-1]:
                     try:
-                        return await exchange(self._lines, asked, address, self._clock)
+                        return await ask(address)
                     except NotConnected:
                         continue
-                return await exchange(self._lines, asked, addresses[-1], self._clock)
+                return await ask(addresses[-1])
         except TimeoutError as error:
             raise RemoteDown(f"{asked.to.origin} took longer than {asked.timeouts.total:g} seconds.") from error
 

@@ -1,7 +1,6 @@
 """Kept-open connections, one set for each host at each of its addresses.
 
-A set is never shared between two hosts at one address: with TLS, each was verified for one name only. A caller that
-names its lane has a set of its own.
+A set is never shared between two hosts at one address: with TLS, each was verified for one name only.
 """
 
 import ssl
@@ -13,11 +12,11 @@ from typing import Final
 
 import httpx2
 
-_MOST_IDLE: Final = 256
+_MOST_IDLE: Final = 64
 _IDLE_SECONDS: Final = 30.0
 _LIMITS: Final = httpx2.Limits(max_connections=64, max_keepalive_connections=8, keepalive_expiry=20.0)
 
-Key = tuple[str, str, int, str, str]
+Key = tuple[str, str, int, str]
 
 
 @dataclass(slots=True)
@@ -37,7 +36,7 @@ class Lines:
 
     @asynccontextmanager
     async def to(self, key: Key) -> AsyncGenerator[httpx2.AsyncHTTPTransport]:
-        """A transport for (scheme, host, port, address, lane); its connections stay open for the next caller."""
+        """A transport for (scheme, host, port, address); its connections stay open for the next caller."""
         line = self._lines.pop(key, None)
         if line is None:
             line = _Line(httpx2.AsyncHTTPTransport(verify=self._context, limits=_LIMITS), 0, 0.0)
