@@ -1,7 +1,7 @@
 """Many changes of people at once, each in a savepoint of its own: a bad item harms no other."""
 
 from datetime import timedelta
-from typing import Final, assert_never
+from typing import Any, Final, assert_never, cast
 from uuid import UUID
 
 import msgspec
@@ -20,6 +20,7 @@ from stoa.people.routes import person_id_of
 from stoa.people.wire_write import BulkItem, ItemResult, PersonInput
 from stoa.people.writing import Written, change, create, refusal, remove, replace_by_external_id
 
+_LONGEST_NAME: Final = 1_000
 _TICK: Final = timedelta(microseconds=1)
 _read = msgspec.json.Decoder(BulkItem).decode
 _log: Final = structlog.get_logger("stoa.people")
@@ -31,7 +32,6 @@ async def do_item(tx: TenantTx, source_id: SourceId, index: int, raw: msgspec.Ra
 
     Raises what ends the whole transaction: the database is away, or had to choose between two transactions.
     """
-    item: BulkItem | None = None
     # A moment of its own, as by itself: who was touched last is told by it.
     tx.now += _TICK
     try:
@@ -39,16 +39,16 @@ async def do_item(tx: TenantTx, source_id: SourceId, index: int, raw: msgspec.Ra
         async with tx.savepoint():
             done = await _done(tx, source_id, item)
     except Problem as problem:
-        return _refused(index, item, problem, base_url)
+        return _refused(index, raw, problem, base_url)
     except UniqueViolation:
-        return _refused(index, item, Conflict("Another request has just made the same."), base_url)
+        return _refused(index, raw, Conflict("Another request has just made the same."), base_url)
     except _FELL_OUT:
         raise
     except TROUBLE as error:
         _log.exception("item_failed", index=index, error=type(error).__name__)
-        return _refused(index, item, InternalError("The server failed at this item."), base_url)
+        return _refused(index, raw, InternalError("The server failed at this item."), base_url)
     if isinstance(done, Refused):
-        return _refused(index, item, refusal(done), base_url)
+        return _refused(index, raw, refusal(done), base_url)
     return _told(index, item, done)
 
 
@@ -126,16 +126,37 @@ def _told(index: int, item: BulkItem, done: Written | UUID) -> ItemResult:
     )
 
 
-def _refused(index: int, item: BulkItem | None, problem: Problem, base_url: str) -> ItemResult:
+def _refused(index: int, raw: msgspec.Raw, problem: Problem, base_url: str) -> ItemResult:
+    action, external_id = _named(raw)
     return ItemResult(
         index=index,
         status=problem.status,
-        action=None if item is None else item.action,
-        external_id=None if item is None else _external_id(item),
+        action=action,
+        external_id=external_id,
         problem=problem_members(problem, base_url=base_url),
     )
 
 
-def _external_id(item: BulkItem) -> str | None:
-    own = None if item.person is None else item.person.external_id
-    return item.external_id or (own if isinstance(own, str) else None)
+class _Named(msgspec.Struct):
+    action: Any = None
+    external_id: Any = None
+    person: Any = None
+
+
+_read_names: Final = msgspec.json.Decoder(_Named).decode
+
+
+def _named(raw: msgspec.Raw) -> tuple[str | None, str | None]:
+    """The action and the external id of an item, whatever is wrong with it, as far as they can be read."""
+    try:
+        item = _read_names(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None, None
+    person: Any = item.person
+    own = cast("dict[str, Any]", person).get("external_id") if isinstance(person, dict) else None
+    return _short(item.action), _short(item.external_id) or _short(own)
+
+
+def _short(value: Any) -> str | None:
+    fits = isinstance(value, str) and len(value) <= _LONGEST_NAME and "\x00" not in value
+    return value if fits else None
