@@ -16,11 +16,13 @@ import asyncpg
 import msgspec
 
 from bench.ground import Ground
+from bench.ground import ground as another_ground
 from bench.measuring import percentile
 from bench.model import Figure, Plan
 from stoa.analytics.stream.asking import asked_where
 from stoa.analytics.stream.reading import read
 from stoa.events.envelope import envelope
+from stoa.kernel.filters import Typed
 from stoa.kernel.ids import TenantId
 
 EVENTS: Final = 10_000_000
@@ -53,30 +55,40 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 @dataclass(slots=True)
 class _Seconds:
+    """What pages took: plain and filtered ones of tenants that are read all the time, and of tenants that nobody read
+    for long.
+    """
+
     plain: list[float] = field(default_factory=list[float])
     filtered: list[float] = field(default_factory=list[float])
+    cold: list[float] = field(default_factory=list[float])
 
 
 async def run(ground: Ground, plan: Plan) -> list[Figure]:
-    """Measures, fills, and measures again."""
+    """A second server has the few events; both are measured in turn."""
     tenants = max(_FEW_TENANTS + 1, (plan.size or EVENTS) // _OF_A_TENANT)
-    await _fill(ground, 1, _FEW_TENANTS)
-    few, many = _Seconds(), _Seconds()
-    rounds = plan.rounds or ROUNDS
-    for number in range(rounds):
-        plan.report(f"events: {_FEW_TENANTS * _OF_A_TENANT:,} events, round {number + 1}")
-        await _measure(ground, _FEW_TENANTS, few)
     began = time.perf_counter()
-    await _fill(ground, _FEW_TENANTS + 1, tenants)
+    await _fill(ground, 1, tenants)
     plan.report(f"events: {tenants * _OF_A_TENANT:,} events filled in {time.perf_counter() - began:.0f} s")
-    for number in range(rounds):
-        plan.report(f"events: {tenants * _OF_A_TENANT:,} events, round {number + 1}")
-        await _measure(ground, tenants, many)
+    few, many = _Seconds(), _Seconds()
+    async with another_ground() as other:
+        await _fill(other, 1, _FEW_TENANTS)
+        luck = random.Random(7)
+        for number in range(plan.rounds or ROUNDS):
+            plan.report(f"events: round {number + 1}")
+            for turn in range(-_FEW_TENANTS * 5, _EACH):
+                tenant, after = 1 + luck.randrange(_FEW_TENANTS), luck.randrange(_OF_A_TENANT - _PAGE)
+                for where, seconds in ((other, few), (ground, many)):
+                    await _measure(where, tenant, after, seconds, kept=turn >= 0)
+            for _ in range(_EACH // 5):
+                tenant = 1 + luck.randrange(tenants)
+                many.cold.append(await _page(ground, tenant, luck.randrange(_OF_A_TENANT - _PAGE), None))
     against = f"the same page with {_FEW_TENANTS * _OF_A_TENANT:,} events"
     size = f"{tenants * _OF_A_TENANT:,} events of {tenants:,} tenants"
     return [
         _figure(f"a page of {_PAGE}, {size}", many.plain, few.plain, against, _GOAL),
-        _figure(f"a filtered page, {size}", many.filtered, few.filtered, against, None),
+        _figure(f"a filtered page, {size}", many.filtered, few.filtered, against, _GOAL),
+        _figure(f"a page of any tenant, cold, {size}", many.cold, few.plain, f"{against}, warm", None),
     ]
 
 
@@ -106,19 +118,21 @@ async def _fill(ground: Ground, first: int, last: int) -> None:
         await admin.close()
 
 
-async def _measure(ground: Ground, tenants: int, seconds: _Seconds) -> None:
-    luck = random.Random(tenants)
-    where = asked_where(_FILTER)
-    for turn in range(-5, _EACH):
-        tenant_id = TenantId(UUID(md5(b"tenant %d" % (1 + luck.randrange(tenants)), usedforsecurity=False).hexdigest()))
-        after = luck.randrange(_OF_A_TENANT - _PAGE)
-        for kept, wanted in ((seconds.plain, None), (seconds.filtered, where)):
-            began = time.perf_counter()
-            async with ground.database.tenant(tenant_id, read_only=True) as tx:
-                found = await read(tx, after, _PAGE, wanted)
-            for event in found.events:
-                _encode(envelope(event, tenant_id=tenant_id, tenant_slug="bench", base_url="https://stoa.example"))
-            if turn >= 0:
-                kept.append(time.perf_counter() - began)
-            if wanted is None and len(found.events) != _PAGE:
-                raise RuntimeError(f"A page has {len(found.events)} events instead of {_PAGE}.")
+async def _measure(ground: Ground, tenant: int, after: int, seconds: _Seconds, *, kept: bool) -> None:
+    plain = await _page(ground, tenant, after, None)
+    filtered = await _page(ground, tenant, after, asked_where(_FILTER))
+    if kept:
+        seconds.plain.append(plain)
+        seconds.filtered.append(filtered)
+
+
+async def _page(ground: Ground, tenant: int, after: int, where: Typed | None) -> float:
+    tenant_id = TenantId(UUID(md5(b"tenant %d" % tenant, usedforsecurity=False).hexdigest()))
+    began = time.perf_counter()
+    async with ground.database.tenant(tenant_id, read_only=True) as tx:
+        found = await read(tx, after, _PAGE, where)
+    for event in found.events:
+        _encode(envelope(event, tenant_id=tenant_id, tenant_slug="bench", base_url="https://stoa.example"))
+    if where is None and len(found.events) != _PAGE:
+        raise RuntimeError(f"A page has {len(found.events)} events instead of {_PAGE}.")
+    return time.perf_counter() - began
