@@ -124,9 +124,8 @@ def _listed(text: str) -> Sequence[Mapping[str, Any]]:
 def _checked_key(members: Mapping[str, Any]) -> dict[str, str]:
     if _PRIVATE & members.keys():
         raise BadKeys(
-            "it is a private or symmetric key, which must never leave your side. Take it as disclosed and make a new "
-            "one.",
-            hint="Give the public part alone.",
+            "it is a private or symmetric key, which must never leave your side.",
+            hint="Take it as disclosed, make a new one, and give its public part alone.",
         )
     kty = members.get("kty")
     if kty not in _PUBLIC:
