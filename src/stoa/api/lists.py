@@ -12,7 +12,7 @@ import msgspec
 from stoa.api.errors import BadQuery
 from stoa.api.operations import Answer, Call
 from stoa.kernel.cursors import Position, decode_cursor, encode_cursor
-from stoa.kernel.filters import Catalogue, FilterError, Typed, check, parse
+from stoa.kernel.filters import MAX_LENGTH, Catalogue, FilterError, Typed, check, parse
 
 Item = TypeVar("Item")
 MOST: Final = 200
@@ -21,24 +21,28 @@ SETTLED: Final = timedelta(minutes=2)
 _LONGEST_FIELDS: Final = 1_000
 
 
+CursorText = Annotated[str, msgspec.Meta(min_length=1, max_length=4_000)]
+FilterText = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_LENGTH)]
+
+
 class RowsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The query parameters of a list whose items never change."""
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST, description="The most items of a page.")] = 50
     cursor: Annotated[
-        Annotated[str, msgspec.Meta(min_length=1)] | None,
+        CursorText | None,
         msgspec.Meta(description="`next_cursor` of the page before; without it the first page."),
     ] = None
     filter: Annotated[
-        Annotated[str, msgspec.Meta(min_length=1)] | None,
+        FilterText | None,
         msgspec.Meta(description='A filter in the grammar of RFC 7644, 3.4.2.2, such as `name sw "A"`.'),
     ] = None
     sort: Annotated[
-        Annotated[str, msgspec.Meta(min_length=1)] | None,
+        Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None,
         msgspec.Meta(description="The order; with a minus sign before it, from the other end."),
     ] = None
     fields: Annotated[
-        Annotated[str, msgspec.Meta(min_length=1)] | None,
+        Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST_FIELDS)] | None,
         msgspec.Meta(description="Names of the members that are wanted, with commas; `id` always comes."),
     ] = None
 

@@ -169,7 +169,7 @@ def _header_parameters(operation: Operation) -> list[Json]:
                 "in": "header",
                 "required": operation.idempotency == "required",
                 "description": "A fresh text for each piece of work; the same one again with each repetition of it.",
-                "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
                 "example": "7a1d2c1e-3f0b-4f2a-9f6e-2d0c5b9d3a11",
             }
         )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final, assert_never, cast
 from urllib.parse import parse_qsl
 
@@ -48,8 +49,9 @@ def read_query(operation: Operation, text: bytes) -> Any:
     # A parameter may be a word of Python, as `from` is: its field then has another name.
     fields = dict(zip(operation.query.__struct_encode_fields__, operation.query.__struct_fields__, strict=True))
     for name, value in given.items():
-        # msgspec reads the text null as an absent value.
-        if getattr(found, fields[name]) is None:
+        read = getattr(found, fields[name])
+        # msgspec reads the text null as an absent value, and a bare number as a moment.
+        if read is None or (isinstance(read, datetime) and _NUMBER.fullmatch(value)):
             raise BadQuery(f"{name}: {value[:60]!r} is not a value of it.", parameter=name)
     return found
 
