@@ -121,6 +121,28 @@ async def test_who_may_only_read_changes_nothing(
         assert (await client.get("/v1/webhooks")).status_code == 200
 
 
+async def test_who_may_not_read_events_has_none_sent(
+    server: embedded.Server, database: Database, tenant_id: TenantId, client: httpx2.AsyncClient
+) -> None:
+    there = await made(client, events='type eq "nothing.such"')
+    where, etag = there.headers["location"], {"If-Match": there.headers["etag"]}
+    asked = (await client.post(f"{where}/test")).json()["id"]
+    async with serving(server, await token_of(database, tenant_id, ["webhooks:read", "webhooks:write"])) as blind:
+        refused = [
+            await made(blind),
+            await blind.patch(where, json={"url": "https://elsewhere.example/"}, headers=etag),
+            await blind.patch(where, json={"events": ""}, headers=etag),
+            await blind.patch(where, json={"state": "active"}, headers=etag),
+            await blind.post(f"{where}/recover", json={"sequence": "1"}),
+            await blind.post(f"{where}/deliveries/{asked}/resend"),
+        ]
+        assert [(one.status_code, one.json()["scope"]) for one in refused] == [(403, "events:read")] * 6
+        # What sends nothing more is open to them.
+        off = await blind.patch(where, json={"state": "disabled", "description": "Off"}, headers=etag)
+        assert (off.status_code, off.json()["description"]) == (200, "Off")
+        assert (await blind.delete(where)).status_code == 204
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from stoa.access.scopes import granted
 from stoa.analytics.webhooks import actions, queries, sending_again
 from stoa.analytics.webhooks.listing import DELIVERIES, DELIVERY_TABLE, ENDPOINT_TABLE, ENDPOINTS
 from stoa.analytics.webhooks.model import (
@@ -33,6 +34,7 @@ from stoa.analytics.webhooks.wire import (
     made_of,
     webhook_of,
 )
+from stoa.api.errors import InsufficientScope
 from stoa.api.lists import ListQuery, Page, RowsQuery, Tombstone, page, read_list
 from stoa.api.operations import Answer, Call, Operation
 from stoa.api.serving import check_match
@@ -48,6 +50,8 @@ _MANY: Final = "/v1/webhooks"
 _ONE: Final = f"{_MANY}/{{webhook_id}}"
 _DELIVERIES: Final = f"{_ONE}/deliveries"
 _DELIVERY: Final = f"{_DELIVERIES}/{{delivery_id}}"
+# What a webhook is sent is what the event log says: whoever may not read that has it sent nowhere.
+_READS: Final = "events:read"
 _NEW: Final = {"url": "https://hooks.acme.example/stoa", "events": 'type sw "person."', "description": "Directory"}
 
 
@@ -76,8 +80,8 @@ def _endpoint_operations(rooms: _Rooms) -> tuple[Operation, ...]:
         ),
         Operation(
             id="createWebhook", method="POST", path=_MANY, tag="Webhooks", summary="Make a webhook",
-            description="It is sent the events that come after it. The answer holds its signing secret, which is never "
-            "shown again.",
+            description="It is sent the events that come after it, so this takes `events:read` too. The answer holds "
+            "its signing secret, which is never shown again.",
             scope="webhooks:write", handler=_with(rooms, _create), body=NewWebhook, answers={201: WebhookMade},
             problems=(BadEndpoint, TooManyEndpoints), idempotency="required", body_example=_NEW,
         ),
@@ -87,6 +91,7 @@ def _endpoint_operations(rooms: _Rooms) -> tuple[Operation, ...]:
         ),
         Operation(
             id="updateWebhook", method="PATCH", summary="Change a webhook", scope="webhooks:write",
+            description="What makes it send events takes `events:read` too: another URL, another filter, `active`.",
             handler=_with(rooms, _change), body=WebhookChange, answers={200: Webhook}, problems=(BadEndpoint,),
             match="required", body_example={"events": 'type sw "person." or type sw "run."'}, **one,
         ),
@@ -119,7 +124,7 @@ def _act_operations(rooms: _Rooms) -> tuple[Operation, ...]:
         Operation(
             id="recoverWebhook", path=f"{_ONE}/recover", summary="Send events once more",
             description="Every event since a moment or a number that the webhook asks for, in order, each with the "
-            "same webhook-id as before; new events come after them.",
+            "same webhook-id as before; new events come after them. Takes `events:read` too.",
             handler=_recover, body=RecoverySince, answers={202: RecoveryBegun}, problems=(NothingToDo, BadInput),
             body_example={"since": "2026-11-01T00:00:00Z"}, **acts,
         ),
@@ -141,7 +146,7 @@ def _delivery_operations() -> tuple[Operation, ...]:
         ),
         Operation(
             id="resendWebhookDelivery", method="POST", path=f"{_DELIVERY}/resend", summary="Send a delivery once more",
-            description="Its event, with the same webhook-id, out of its order.",
+            description="Its event, with the same webhook-id, out of its order. Takes `events:read` too.",
             scope="webhooks:write", handler=_resend, answers={202: WebhookDelivery}, problems=(NothingToDo,),
             idempotency="optional", **one,
         ),
@@ -169,6 +174,7 @@ async def _list(call: Call[ListQuery, None]) -> Answer:
 
 
 async def _create(call: Call[Any, NewWebhook], rooms: _Rooms) -> Answer:
+    _refuse_blind(call)
     given = call.body
     settings = Settings(given.url, given.description, given.events, given.owner_email)
     made = await actions.create_endpoint(
@@ -187,6 +193,8 @@ async def _change(call: Call[Any, WebhookChange], rooms: _Rooms) -> Answer:
     one = await actions.found(call.tx, _id(call))
     check_match(call, _etag(one))
     given, now = call.body, one.settings
+    if given.url is not msgspec.UNSET or given.events is not msgspec.UNSET or given.state == "active":
+        _refuse_blind(call)
     settings = Settings(
         _kept(given.url, now.url),
         _kept(given.description, now.description),
@@ -223,6 +231,7 @@ async def _test(call: Call[Any, None]) -> Answer:
 
 
 async def _recover(call: Call[Any, RecoverySince]) -> Answer:
+    _refuse_blind(call)
     given = call.body
     if (given.since is None) == (given.sequence is None):
         raise BadInput("Say from where: either since or sequence.", field="since")
@@ -252,11 +261,22 @@ async def _get_delivery(call: Call[Any, None]) -> Answer:
 
 
 async def _resend(call: Call[Any, None]) -> Answer:
+    _refuse_blind(call)
     found = await _delivery(call)
     return Answer(202, delivery_shown(await sending_again.resend(call.tx, found.delivery_id)))
 
 
 # ------------------------------------------------------------------ inside
+
+
+def _refuse_blind(call: Call[Any, Any]) -> None:
+    """Raises InsufficientScope for whoever would have events sent that they may not read."""
+    if not granted(call.credential.scopes, _READS):
+        raise InsufficientScope(
+            f"What a webhook sends takes the scope {_READS} besides webhooks:write.",
+            hint="An admin of the tenant can give the client that scope.",
+            scope=_READS,
+        )
 
 
 def _id(call: Call[Any, Any]) -> EndpointId:
