@@ -186,3 +186,22 @@ async def test_the_records_of_a_person_page_filter_and_choose_fields(
     foreign = {"limit": 1, "cursor": first.json()["next_cursor"]}
     assert (await client.get(f"/v1/people/{bo['id']}/records", params=foreign)).json()["code"] == "bad_cursor"
     assert UUID(found.json()["items"][0]["id"])
+
+
+async def test_two_ids_of_the_client_are_two_people_whatever_their_names(client: httpx2.AsyncClient) -> None:
+    ada = await created(client, external_id="E1", user_name="ada", active=False)
+    taken = await client.put("/v1/people/external:Portal:E2", json={"user_name": "ada"})
+    assert (taken.status_code, taken.json()["rule"]) == (409, "user_name_taken")
+    assert taken.json()["candidates"] == [ada["id"]]
+    await client.delete("/v1/people/external:Portal:E1")
+    other = await client.put("/v1/people/external:Portal:E2", json={"user_name": "ada"})
+    assert (other.status_code, other.json()["resolution"]["outcome"]) == (201, "created")
+    assert other.json()["id"] != ada["id"]
+
+
+async def test_who_comes_back_by_their_name_keeps_the_id_that_the_client_gave(client: httpx2.AsyncClient) -> None:
+    ada = await created(client, external_id="E1", user_name="ada")
+    await client.delete("/v1/people/external:Portal:E1")
+    back = await created(client, user_name="ADA")
+    assert (back["id"], back["resolution"]["outcome"]) == (ada["id"], "revived")
+    assert (await client.get("/v1/people/external:Portal:E1")).json()["id"] == ada["id"]

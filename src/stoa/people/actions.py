@@ -24,18 +24,31 @@ from stoa.people.recompute import insert_person, settle
 from stoa.people.rules import CreateNew, Linked, LinkTo, Refuse, describe, in_force, resolve
 
 
-async def provision(tx: TenantTx, source_id: SourceId, asserted: Asserted) -> Provisioned | Refused:
+async def provision(
+    tx: TenantTx, source_id: SourceId, asserted: Asserted, *, by_own_id: bool = False
+) -> Provisioned | Refused:
     """Makes a record of a source (SCIM's POST), of a new person or of one whom the resolver recognises.
 
     A record that the source has already, but which is inactive or gone, is revived under its old id. A name that is in
     use is refused.
+
+    by_own_id: two ids of the client's are two users, whatever their names; a user name alone revives nobody who has
+        another id.
     """
     user_name = asserted.values.get("user_name")
     named = await queries.records_named(tx, source_id, key_of(user_name), asserted.scim_external_id)
+    if by_own_id:
+        others = [record for record in named if _has_another_id(record, asserted)]
+        if any(record.present for record in others):
+            people = tuple({record.person_id for record in others if record.present})
+            return Refused("user_name_taken", "Another user with this user name exists already.", people)
+        named = [record for record in named if record not in others]
     if named:
         taken = _taken(named, asserted)
         if taken is not None:
             return taken
+        if by_own_id and asserted.scim_external_id is None:
+            asserted = replace(asserted, scim_external_id=named[0].scim_external_id)
         revived = await assert_record(tx, named[0], asserted)
         if isinstance(revived, Refused):
             return revived
@@ -49,6 +62,12 @@ async def provision(tx: TenantTx, source_id: SourceId, asserted: Asserted) -> Pr
     # Another request of the same moment was first; nothing was written here.
     named = await queries.records_named(tx, source_id, key_of(user_name), asserted.scim_external_id)
     return _taken(named, asserted) or Refused("user_name_taken", "Another request has just made a user of this name.")
+
+
+def _has_another_id(record: Record, asserted: Asserted) -> bool:
+    """Whether the client has given this record another id than the one that it speaks of."""
+    ids = {record.scim_external_id, asserted.scim_external_id} - {None}
+    return len(ids) > 1
 
 
 def _taken(named: list[Record], asserted: Asserted) -> Refused | None:

@@ -111,7 +111,7 @@ def refusal(refused: Refused) -> CannotTell:
 async def create(tx: TenantTx, source_id: SourceId, given: PersonInput) -> Written | Refused:
     """Makes a record, of a new person or of one whom the resolver recognises."""
     asserted = await _asserted(tx, source_id, given, None)
-    return await _provisioned(tx, await actions.provision(tx, source_id, asserted))
+    return await _provisioned(tx, await actions.provision(tx, source_id, asserted, by_own_id=True))
 
 
 async def change(
@@ -146,7 +146,7 @@ async def replace_by_external_id(
     record = await _present(tx, source_id, external_id)
     if record is None:
         seen(0)
-        made = await actions.provision(tx, source_id, asserted)
+        made = await actions.provision(tx, source_id, asserted, by_own_id=True)
         # Another request of the same moment may have made it.
         record = await _present(tx, source_id, external_id) if isinstance(made, Refused) else None
         if record is None:
