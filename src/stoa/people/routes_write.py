@@ -121,7 +121,7 @@ def own_external_id(source: Source, path: str) -> str | None:
     if fold(name) != fold(source.name) and name != str(source.source_id):
         raise NotOwnSource(
             f"{name[:200]!r} is not the source of this credential, which is {source.name!r}.",
-            hint=f"Put external:{source.name}:ID, or the person's id.",
+            hint=f"Put external:{source.source_id if ':' in source.name else source.name}:ID, or the person's id.",
         )
     return external_id
 
