@@ -19,7 +19,7 @@ from stoa.kernel.ids import TenantId
 _POLL_SECONDS: Final = 1.0
 # Under load a round numbers what some milliseconds brought, instead of one entry or two.
 _REST_SECONDS: Final = 0.003
-_TENANTS_AT_ONCE: Final = 4
+_TENANTS_AT_ONCE: Final = 10
 _ORIGIN: Final = Origin(actor="system", via="worker")
 # (tenant, number of its last event)
 OnNumbered = Callable[[TenantId, int], None]
@@ -40,49 +40,80 @@ class Sequencer:
         self._database = database
         self._batch = batch
         self._on_numbered = on_numbered
+        self._turn = asyncio.Semaphore(_TENANTS_AT_ONCE)
+        self._under_way: dict[TenantId, asyncio.Task[None]] = {}
+        # Those that were seen to have more while they were under way.
+        self._again: set[TenantId] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Numbers until `stop` is set, woken by each commit that wrote an entry and looking each second besides."""
+        """Numbers until `stop` is set, woken by each commit that wrote an entry and looking each second besides.
+
+        Tenants do not wait for each other: a look begins those that are not under way, and goes on looking.
+        """
         async with self._database.notifier.listening(CHANNEL) as bell:
             ringer = asyncio.create_task(_ring_at(stop, bell))
             try:
                 while not stop.is_set():
                     bell.clear()
                     await asyncio.sleep(_REST_SECONDS)
-                    if await self._round() == 0 and not stop.is_set():
+                    await self._look(bell)
+                    if not stop.is_set():
                         with contextlib.suppress(TimeoutError):
                             await asyncio.wait_for(bell.wait(), _POLL_SECONDS)
             finally:
                 ringer.cancel()
+                await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
-    async def run_once(self) -> int:
-        """Numbers one bounded batch of each tenant that has any un-numbered. Gives the number of entries."""
-        async with self._database.platform() as tx:
-            tenants = await tenants_with_unnumbered(tx)
-        turn = asyncio.Semaphore(_TENANTS_AT_ONCE)
+    async def _look(self, bell: asyncio.Event) -> None:
+        try:
+            async with self._database.platform() as tx:
+                tenants = await tenants_with_unnumbered(tx)
+        except TROUBLE as error:
+            _told(error)
+            return
+        for tenant_id in tenants:
+            if tenant_id in self._under_way:
+                # Something may have come after it was read: it is looked at once more when it has ended.
+                self._again.add(tenant_id)
+            else:
+                self._under_way[tenant_id] = asyncio.create_task(self._number_on(tenant_id, bell))
 
-        async def number_one(tenant_id: TenantId) -> int:
-            async with turn, self._database.tenant(tenant_id, _ORIGIN) as tx:
+    async def _number_on(self, tenant_id: TenantId, bell: asyncio.Event) -> None:
+        try:
+            if await self._number_one(tenant_id) >= self._batch:
+                self._again.add(tenant_id)
+        except TROUBLE as error:
+            _told(error)
+        finally:
+            del self._under_way[tenant_id]
+            if tenant_id in self._again:
+                self._again.discard(tenant_id)
+                bell.set()
+
+    async def _number_one(self, tenant_id: TenantId) -> int:
+        async with self._turn:
+            async with self._database.tenant(tenant_id, _ORIGIN) as tx:
                 numbered = await number_entries(tx, limit=self._batch)
             last = numbered_to(tx)
             if last is not None and self._on_numbered is not None:
                 self._on_numbered(tenant_id, last)
             return numbered
 
-        counts = await asyncio.gather(*map(number_one, tenants), return_exceptions=True)
+    async def run_once(self) -> int:
+        """Numbers one bounded batch of each tenant that has any un-numbered. Gives the number of entries."""
+        async with self._database.platform() as tx:
+            tenants = await tenants_with_unnumbered(tx)
+        counts = await asyncio.gather(*map(self._number_one, tenants), return_exceptions=True)
         # Every tenant had its turn before one tenant's trouble is told.
         for count in counts:
             if isinstance(count, BaseException):
                 raise count
         return sum(count for count in counts if isinstance(count, int))
 
-    async def _round(self) -> int:
-        try:
-            return await self.run_once()
-        except TROUBLE as error:
-            metrics.SEQUENCER_ERRORS.inc()
-            _log.warning("sequencer_round_failed", error=type(error).__name__)
-            return 0
+
+def _told(error: Exception) -> None:
+    metrics.SEQUENCER_ERRORS.inc()
+    _log.warning("sequencer_round_failed", error=type(error).__name__)
 
 
 async def _ring_at(stop: asyncio.Event, bell: asyncio.Event) -> None:
