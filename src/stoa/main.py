@@ -109,11 +109,12 @@ def serve(parts: Platform, stopping: Event | None = None) -> ASGIApp:
     token = settings.metrics_token
     base_url = base_url_of(settings)
     operations = api_operations(parts.source_worker.planner.target, parts.sealer, settings.outbound_allow)
-    service = Service(parts.database, Budgets(parts.database), base_url, shell.stopping)
+    budgets = Budgets(parts.database)
+    service = Service(parts.database, budgets, base_url, shell.stopping)
     routes: list[BaseRoute] = [
         *health_routes(parts.database, version=VERSION, metrics_token=token.get_secret_value() if token else None),
         *scim_routes(parts.database, base_url=base_url),
-        *oauth_routes(parts.database, base_url),
+        *oauth_routes(parts.database, base_url, budgets),
         *discovery_routes(operations, base_url=base_url),
         *web_routes(pages, version=VERSION),
         *docs_routes(shell, operations, base_url),

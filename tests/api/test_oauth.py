@@ -13,7 +13,7 @@ from stoa.access import client_credentials, clients
 from stoa.access.client_attempts import FREE_TELLINGS
 from stoa.access.clients_queries import client as client_of
 from stoa.access.clients_rules import Terms
-from stoa.access.granting import MOST_TOKENS
+from stoa.access.granting import MOST_TOKENS, MOST_TOLD
 from stoa.db import embedded
 from stoa.db.database import Database
 from tests.access.signing import jwk_of, key_for
@@ -202,6 +202,23 @@ async def test_a_fleet_may_ask_all_at_once(http: httpx2.AsyncClient, database: D
     assert {one.status_code for one in answers} == {200}
     assert len({one.json()["access_token"] for one in answers}) == 40
     assert await shown(database, made, answers[0].json()["access_token"]) is not None
+
+
+async def test_a_token_costs_a_request_and_the_first_ones_are_told(
+    http: httpx2.AsyncClient, database: Database, made: Made
+) -> None:
+    async with database.tenant(made.tenant_id) as tx:
+        terms = Terms("Portal", ["people:read"], per_minute=30)
+        await clients.change_client(tx, made.client_id, terms)
+    answers = [await ask(http, made) for _ in range(70)]
+    given = [one for one in answers if one.status_code == 200]
+    # A minute may end meanwhile, and a process may give one token before it has a block of the budget.
+    assert 30 <= len(given) <= 62
+    limited = next(one for one in answers if one.status_code != 200)
+    assert_refused(limited, 429, "temporarily_unavailable")
+    assert 1 <= int(limited.headers["retry-after"]) <= 60
+    told = [name for name, _ in await events_of(database, made)]
+    assert MOST_TOLD <= told.count("client.signed_in") < len(given)
 
 
 async def test_what_is_right_begins_the_count_anew(http: httpx2.AsyncClient, made: Made) -> None:

@@ -175,7 +175,7 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
         name="client.signed_in",
         version=1,
         body=ClientSignedIn,
-        summary="An API client showed who it is and got an access token for an hour.",
+        summary="An API client got an access token for an hour. Of many within a minute the first ones are told.",
         example={"method": "private_key_jwt", "scopes": ["people:read"]},
     ),
     EventType(

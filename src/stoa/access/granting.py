@@ -27,6 +27,9 @@ LIFE: Final = timedelta(hours=1)
 # A client that fetches a token for each call keeps its newest; the oldest ends.
 MOST_TOKENS: Final = 1_000
 _MOST_FORGOTTEN: Final = 200
+# So many tokens of a client within a minute are told one by one; of further ones nobody would learn more.
+MOST_TOLD: Final = 20
+_MINUTE: Final = timedelta(minutes=1)
 _SECRET_BYTES: Final = 32
 
 Method = Literal["client_secret_basic", "client_secret_post", "private_key_jwt"]
@@ -51,6 +54,10 @@ _INSERT: Final = """
 INSERT INTO access_token
   (tenant_id, token_id, client_id, token_hash, prefix, scopes, secret_id, kid, created_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"""
+# Every token lives as long, so that those of the last minute are those that expire last. Index access_token_client.
+_RECENT: Final = """
+SELECT count(*) FROM (
+  SELECT FROM access_token WHERE tenant_id = $1 AND client_id = $2 AND expires_at > $3 LIMIT $4) AS recent"""
 # Those that have expired, and the oldest when there are too many. Index access_token_client.
 _FORGET_TOKENS: Final = """
 DELETE FROM access_token WHERE tenant_id = $1 AND token_hash IN (
@@ -206,6 +213,7 @@ async def grant_token(tx: TenantTx, proven: Proven, asked: str | None) -> Grant:
     owner = proven.client
     scopes = wanted_scopes(asked, owner.scopes)
     token = rules.access_token_text(secrets.token_urlsafe(_SECRET_BYTES))
+    recent = await tx.fetchval(_RECENT, tx.tenant_id, owner.client_id, tx.now + LIFE - _MINUTE, MOST_TOLD)
     await tx.execute(_FORGET_TOKENS, tx.tenant_id, owner.client_id, tx.now, MOST_TOKENS - 1, _MOST_FORGOTTEN)
     await tx.execute(
         _INSERT,
@@ -213,7 +221,8 @@ async def grant_token(tx: TenantTx, proven: Proven, asked: str | None) -> Grant:
         *(proven.secret_id, proven.kid, tx.now, tx.now + LIFE),
     )
     await note_client_use(tx, owner.client_id)
-    emit(tx, Event("client.signed_in", f"client:{owner.client_id}", {"method": proven.method, "scopes": scopes}))
+    if recent < MOST_TOLD:
+        emit(tx, Event("client.signed_in", f"client:{owner.client_id}", {"method": proven.method, "scopes": scopes}))
     return Grant(token, scopes, LIFE // timedelta(seconds=1))
 
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from stoa.access.budgets import Budgets
 from stoa.access.client_attempts import count_refusal, forget_refusals, is_worth_telling, wait_before
 from stoa.access.clients_queries import tenant_of_client
 from stoa.access.granting import (
@@ -41,26 +42,31 @@ _log: Final[Any] = structlog.get_logger("stoa.oauth")
 
 
 class TooManyAttempts(Problem):
-    """The client, or its address, was refused too often and has to wait.
+    """The client, or its address, has to wait: it was refused too often, or has made all the requests of its budget.
 
-    Wait for the seconds in Retry-After, and mend the client's id, secret or key before it asks again.
+    Wait for the seconds in Retry-After. Mend the client's id, secret or key if they were refused, and keep an access
+    token until it expires.
+
+    Attributes:
+        seconds: how long, in whole seconds.
     """
 
     code = "too_many_attempts"
     status = 429
 
-    def __init__(self, wait: timedelta) -> None:
-        self.seconds = -(-wait // _SECOND)
-        super().__init__(f"Too many requests were refused. Try again in {self.seconds} s.")
+    def __init__(self, detail: str, seconds: int) -> None:
+        super().__init__(detail, hint=f"Try again in {seconds} s.")
+        self.seconds = seconds
 
 
-def oauth_routes(database: Database, base_url: str) -> list[Route]:
+def oauth_routes(database: Database, base_url: str, budgets: Budgets) -> list[Route]:
     """The routes of the token endpoint.
 
     base_url: scheme, host and port under which clients reach this server; it is the issuer.
+    budgets: those of the API: a token costs its client one request.
     """
     issuer = base_url.rstrip("/")
-    endpoint = _Endpoint(database, issuer, frozenset({issuer, issuer + TOKEN_PATH}))
+    endpoint = _Endpoint(database, budgets, frozenset({issuer, issuer + TOKEN_PATH}))
 
     async def metadata(_: Request) -> Response:
         return JSONResponse(_metadata(issuer), headers={"cache-control": "public, max-age=3600"})
@@ -87,7 +93,7 @@ def _metadata(issuer: str) -> dict[str, object]:
 @dataclass(frozen=True, slots=True)
 class _Endpoint:
     database: Database
-    issuer: str
+    budgets: Budgets
     audiences: frozenset[str]
 
     async def serve(self, request: Request) -> Response:
@@ -109,7 +115,7 @@ class _Endpoint:
         async with self.database.platform() as tx:
             wait = await wait_before(tx, named, address)
         if wait:
-            raise TooManyAttempts(wait)
+            raise TooManyAttempts("Too many requests were refused.", -(-wait // _SECOND))
         origin_trace: str | None = getattr(request.state, "trace_id", None)
         try:
             proof = read_proof(fields, authorization)
@@ -136,11 +142,20 @@ class _Endpoint:
         return grant
 
     async def _granted_to(self, tenant_id: TenantId, origin: Origin, proof: Proof, asked: str | None) -> Grant:
+        holder = str(proof.client_id)
         async with self.database.tenant(tenant_id, origin) as tx:
             proven = await prove(
                 tx, proof, audiences=self.audiences, clock_now=self.database.clock(), address=origin.address
             )
-            return await grant_token(tx, proven, asked)
+            # Not before the client has shown who it is: a stranger must not spend what is its own.
+            spent = self.budgets.spend_now(tenant_id, holder)
+            if spent is not None and not spent.allowed:
+                raise TooManyAttempts("The client, or its tenant, has made all its requests.", spent.retry_after or 1)
+            grant = await grant_token(tx, proven, asked)
+        if spent is None:
+            # A block has to be taken first, which waits for the database: with no transaction open meanwhile.
+            await self.budgets.spend(tenant_id, holder)
+        return grant
 
     async def _count(self, named: str, address: str, reason: Reason) -> None:
         async with self.database.platform() as tx:
