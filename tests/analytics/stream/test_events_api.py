@@ -129,6 +129,11 @@ async def test_where_to_begin(client: httpx2.AsyncClient, database: Database, te
     later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     assert (await page(client, f"from={quote(later)}"))["items"] == []
     assert len((await page(client, f"from={quote('2020-01-01T00:00:00+02:00')}"))["items"]) == len(whole) + 1
+    # The ends of the calendar, on both sides of midnight.
+    for first in ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"):
+        assert len((await page(client, f"from={quote(first)}"))["items"]) == len(whole) + 1
+    for last in ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00"):
+        assert (await page(client, f"from={quote(last)}"))["items"] == []
 
 
 @pytest.mark.parametrize(

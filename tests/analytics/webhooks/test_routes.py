@@ -98,6 +98,14 @@ async def test_recovery_says_from_where(client: httpx2.AsyncClient, database: Da
     assert (await client.post(address, json={"sequence": "1"})).status_code == 409 or first["sequence"] != "0"
 
 
+@pytest.mark.parametrize("only_failed", [False, True])
+async def test_recovery_knows_the_ends_of_the_calendar(client: httpx2.AsyncClient, only_failed: bool) -> None:
+    address = f"/v1/webhooks/{(await made(client)).json()['id']}/recover"
+    for since in ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        answer = await client.post(address, json={"since": since, "only_failed": only_failed})
+        assert answer.status_code in {202, 409}, answer.text
+
+
 async def test_another_tenants_are_not_there(
     client: httpx2.AsyncClient, server: embedded.Server, database: Database, make_tenant: MakeTenant
 ) -> None:

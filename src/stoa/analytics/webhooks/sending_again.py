@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from stoa.analytics.webhooks import queries, rules
@@ -19,6 +19,7 @@ from stoa.analytics.webhooks.model import (
 from stoa.db.transactions import TenantTx
 from stoa.events.actions import emit
 from stoa.events.model import Event, Renderer
+from stoa.events.moments import seq_before, within_log
 from stoa.events.queries import last_seq, read_events
 from stoa.kernel.ids import EndpointId, new_id
 from stoa.kernel.problems import BadInput, NotFound
@@ -43,18 +44,6 @@ UPDATE webhook_delivery SET resent = true WHERE tenant_id = $1 AND delivery_id I
     AND d.created_at >= $3
   ORDER BY d.delivery_id LIMIT $4 FOR UPDATE)
 RETURNING seq, message_id, event_type"""
-
-_MOMENT_OF: Final = """
-SELECT at FROM entry WHERE tenant_id = $1 AND first_seq <= $2 ORDER BY first_seq DESC LIMIT 1"""
-
-_ENTRY_OF: Final = """
-SELECT first_seq FROM entry WHERE tenant_id = $1 AND first_seq <= $2 ORDER BY first_seq DESC LIMIT 1"""
-
-_FIRST_FROM: Final = """
-SELECT first_seq FROM entry WHERE tenant_id = $1 AND first_seq >= $2 AND at >= $3 ORDER BY first_seq LIMIT 1"""
-# Entries are numbered in the order of their commits: their moments, which are those of their transactions' beginning,
-# are out of order by no more than a transaction takes.
-_OUT_OF_ORDER: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +106,7 @@ async def resend_failed(tx: TenantTx, endpoint_id: EndpointId, since: datetime) 
         NotFound.
     """
     await found(tx, endpoint_id)
-    rows = await tx.fetch(_FAILED, tx.tenant_id, endpoint_id, since, MOST_AGAIN)
+    rows = await tx.fetch(_FAILED, tx.tenant_id, endpoint_id, within_log(since), MOST_AGAIN)
     # In the order of the log, each event once.
     failed = {row["seq"]: row for row in rows}
     await _ask(
@@ -208,24 +197,7 @@ async def _cursor_before(tx: TenantTx, since: datetime | int) -> int:
         if since < 1:
             raise BadInput("Numbers of events begin at 1.", field="since")
         return min(since - 1, await last_seq(tx))
-    last = await last_seq(tx)
-    begin = await _seq_at(tx, since - _OUT_OF_ORDER, last)
-    first = await tx.fetchval(_FIRST_FROM, tx.tenant_id, begin, since)
-    return last if first is None else first - 1
-
-
-async def _seq_at(tx: TenantTx, moment: datetime, last: int) -> int:
-    """About where the log was at a moment: halved again and again by the index of numbers, for moments have none."""
-    low, high = 1, max(last, 1)
-    while low < high:
-        middle = (low + high) // 2
-        at = await tx.fetchval(_MOMENT_OF, tx.tenant_id, middle)
-        if at is not None and at < moment:
-            low = middle + 1
-        else:
-            high = middle
-    # The entry that holds it may begin before it.
-    return await tx.fetchval(_ENTRY_OF, tx.tenant_id, low) or 1
+    return await seq_before(tx, since)
 
 
 _Asked = tuple[DeliveryId, DeliveryKind, str, int | None, str]
