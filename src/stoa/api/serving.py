@@ -225,6 +225,11 @@ class _Endpoint:
         answer = await operation.outside(call)
         for name, value in (*request.told, ("cache-control", "no-store")):
             answer.headers[name] = value
+        if request.scope["method"] == "HEAD":
+            # What streams is not begun: it would go on behind an answer that has ended for its reader.
+            await send({"type": "http.response.start", "status": answer.status_code, "headers": answer.raw_headers})
+            await send({"type": "http.response.body", "body": b""})
+            return
         await answer(request.scope, request.receive, send)
 
 

@@ -121,6 +121,40 @@ async def test_a_stream_goes_on_after_the_last_id(
         assert page["items"][0] == third.told
 
 
+@pytest.mark.parametrize("query", ["from=now", "from=beginning", "cursor="])
+async def test_what_the_address_says_of_the_beginning_holds_once(
+    server: embedded.Server, token: str, query: str
+) -> None:
+    async with listening(server) as base_url:
+        async with streaming(base_url, token) as found:
+            first = await events(found, 1)
+        query = query if query.startswith("from") else f"cursor={(first[0].id)}"
+        # A browser's EventSource connects anew at the same address, with the header besides.
+        async with streaming(base_url, token, query, **{"Last-Event-ID": first[0].id}) as found:
+            (second,) = await events(found, 1)
+        assert second.told is not None
+        assert second.told["sequence"] == "2"
+
+
+async def test_a_last_id_that_no_stream_gave_is_refused(server: embedded.Server, token: str) -> None:
+    async with listening(server) as base_url, httpx2.AsyncClient(base_url=base_url) as client:
+        for given in (b"x", b"\xe9", b"A" * 4_000):
+            headers = {"Authorization": f"Bearer {token}", "Last-Event-ID": given}
+            answer = await client.get("/v1/events/stream", headers=headers)  # pyright: ignore[reportArgumentType] - bytes
+            assert (answer.status_code, answer.json()["code"]) == (400, "bad_cursor")
+
+
+async def test_the_head_of_a_stream_ends(server: embedded.Server, token: str) -> None:
+    async with listening(server) as base_url, httpx2.AsyncClient(base_url=base_url) as client:
+        headers = {"Authorization": f"Bearer {token}"}
+        head = await client.head("/v1/events/stream", headers=headers)
+        assert (head.status_code, head.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+        # On the same connection: what nobody reads does not go on behind it.
+        after = await asyncio.wait_for(client.get("/v1/me", headers=headers), 5)
+        assert after.status_code == 200
+        assert (await client.head("/v1/events", headers=headers)).headers["content-type"] == "application/json"
+
+
 async def test_a_filtered_stream_moves_its_id_past_what_does_not_match(
     server: embedded.Server, database: Database, tenant_id: TenantId, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

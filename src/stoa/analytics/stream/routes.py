@@ -50,9 +50,9 @@ class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class StreamQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The query parameters of the stream of server-sent events."""
 
-    cursor: Annotated[_Text | None, msgspec.Meta(description=f"{_CURSOR} A Last-Event-ID header comes before it.")] = (
-        None
-    )
+    cursor: Annotated[
+        _Text | None, msgspec.Meta(description=f"{_CURSOR} A Last-Event-ID header comes before it and before `from`.")
+    ] = None
     filter: Annotated[_Text | None, msgspec.Meta(description=_FILTER)] = None
     begin: Annotated[_Text | None, msgspec.Meta(description=_FROM)] = msgspec.field(default=None, name="from")
 
@@ -215,8 +215,11 @@ def _told(event: StoredEvent, tenant_id: TenantId, slug: str, base_url: str) -> 
 async def _stream(call: OutsideCall[StreamQuery], streams: Streams) -> Response:
     asked, query = call.asked, call.query
     where = asked_where(query.filter)
+    # Whoever connects anew does so at the address of before, with what that said of the beginning: it holds no more.
+    last = asked.headers.get("last-event-id")
+    cursor, begin = (last, None) if last else (query.cursor, query.begin)
     async with call.database.tenant(asked.tenant_id, call.origin, read_only=True) as tx:
-        after = await asked_place(tx, asked.headers.get("last-event-id") or query.cursor, query.begin)
+        after = await asked_place(tx, cursor, begin)
         # A cursor beyond the end is refused before the answer begins.
         await read(tx, after, 1)
     return stream_answer(call, streams, after, where)
