@@ -23,6 +23,7 @@ GRANT EXECUTE ON FUNCTION write_entry TO stoa_app, stoa_sync;
 -- What the audit log is filtered by (src/stoa/events/trail.py). Its own order is that of entry_no.
 CREATE INDEX entry_actor ON entry (tenant_id, actor, entry_no);
 CREATE INDEX entry_at ON entry (tenant_id, at);
+CREATE INDEX entry_run ON entry (tenant_id, run_id, ord_from) WHERE run_id IS NOT NULL;
 CREATE INDEX event_subject ON event (tenant_id, subject, entry_no);
 -- Changes of people are most of a log. What is not one of them is rare enough to be found by its type alone.
 CREATE INDEX event_type ON event (tenant_id, type, entry_no) WHERE type < 'person' OR type >= 'persoo';

@@ -1,9 +1,10 @@
 """The audit log: every entry with who, from where, what, and before and after; found, filtered and paged.
 
-A line is one event, or one bulk entry as a whole. Lines come in the order in which they were written (entry_no), which
-is the order of the chain. A page looks through a bounded number of entries, so that no question costs more than a page
-may: one that ends early says how far it has looked, and the next goes on from there. An actor, a subject, a type of
-rare events and a time are found by an index (tests/events/test_trail.py reads the plans).
+A line is one event, or one bulk entry as a whole: the changes of a run, which the run shows. Asked for the lines of one
+person, it finds what their sources changed of them in bulk entries too. Lines come in the order in which they were
+written (entry_no), which is the order of the chain. A page looks through a bounded number of entries, so that no
+question costs more than a page may: one that ends early says how far it has looked, and the next goes on from there. An
+actor, a subject, a type of rare events and a time are found by an index (tests/changes/test_trail.py reads the plans).
 """
 
 # ruff: noqa: S608 - the text is code; every value is a bound parameter
@@ -15,9 +16,11 @@ from typing import Any, Final
 from uuid import UUID
 
 from stoa.db.transactions import Row, TenantTx
+from stoa.events.changed import event_of
 from stoa.kernel.cursors import Position, number_mark, read_position
 from stoa.kernel.filters import Attribute, AttrType, Binding, Catalogue, Column, Operator, Typed, sql
 from stoa.kernel.filters.typed import AllOf, Test
+from stoa.kernel.ids import parse_id
 
 # What a filter may ask. The alias of a line is `x`.
 CATALOGUE: Final = Catalogue(
@@ -38,21 +41,54 @@ LOOKED_THROUGH: Final = 20_000
 # A transaction's time is that of its beginning, and its place that of its end: none takes longer than this.
 _LONGEST_TRANSACTION: Final = timedelta(hours=2)
 _FREQUENT: Final = "person"
-_AFTER_ALL: Final = 2**31 - 1
+# The entries with events of a person, and those of the changes of runs that are about them. $2: the person.
+_OF_PERSON: Final = """(
+  SELECT v.entry_no FROM event v WHERE v.tenant_id = $1 AND v.subject = $2::uuid::text
+  UNION ALL
+  SELECT o.entry_no FROM change z
+  CROSS JOIN LATERAL (
+    SELECT b.entry_no FROM entry b
+    WHERE b.tenant_id = $1 AND b.run_id = z.run_id AND b.ord_from <= z.ord AND b.ord_to >= z.ord) AS o
+  WHERE z.tenant_id = $1 AND z.person_id = $2::uuid) AS own"""
+_AFTER_ALL: Final = 2**62
 
-_COLUMNS: Final = """s.entry_no, s.at, s.actor, s.via, s.request_id, s.address, s.run_id, s.first_seq, s.n,
-  s.ord_from IS NOT NULL AS bulk, v.ord, v.type, v.subject, v.body"""
+# What stands in the log itself; what a request changed of one person, and what became of them for it; and of the person
+# whose lines are asked for, their own changes out of bulk entries. $2: that person, or NULL.
+_OF_ENTRY: Final = """
+    SELECT v.ord::bigint AS ord, v.type, v.subject, v.body, NULL::boolean AS effect, NULL::text AS action,
+      NULL::text AS reason, NULL::text AS external_id, NULL::uuid AS source_id, NULL::uuid AS resource_id,
+      NULL::jsonb AS before, NULL::jsonb AS after, NULL::bigint AS version, NULL::jsonb AS made, NULL::text AS target
+    FROM event v WHERE v.tenant_id = $1 AND v.entry_no = s.entry_no
+    UNION ALL
+    SELECT 2 * (h.ord - s.ord_from), r.target || '_record.' || CASE h.action WHEN 'create' THEN 'created'
+        WHEN 'link' THEN 'linked' WHEN 'update' THEN 'updated' WHEN 'deactivate' THEN 'deactivated'
+        WHEN 'reactivate' THEN 'reactivated' ELSE 'removed' END,
+      h.person_id::text, NULL, false, h.action, h.reason, h.subject, h.source_id, h.resource_id, h.before, h.after,
+      NULL, NULL, r.target
+    FROM change h JOIN run r ON r.tenant_id = $1 AND r.run_id = h.run_id
+    WHERE h.tenant_id = $1 AND h.run_id = s.run_id AND h.ord BETWEEN s.ord_from AND s.ord_to
+      AND h.state <> 'conflict' AND (s.ord_from = s.ord_to OR h.person_id = $2::uuid)
+    UNION ALL
+    SELECT 1, 'person.' || CASE WHEN f.before IS NULL THEN 'created'
+        WHEN f.after IS NULL THEN 'removed' WHEN NOT f.after ? 'active' THEN 'updated'
+        WHEN (f.after->'active') = 'true' THEN 'reactivated' ELSE 'deactivated' END,
+      f.person_id::text, NULL, true, NULL, NULL, NULL, NULL, NULL, f.before, f.after, f.version,
+      CASE WHEN f.before IS NULL THEN (SELECT m.after FROM change m WHERE m.tenant_id = $1
+        AND m.person_id = f.person_id AND m.ord <= f.ord AND m.run_id = s.run_id AND m.before IS NULL
+        AND m.state <> 'conflict' ORDER BY m.ord LIMIT 1) END, 'person'
+    FROM effect f
+    WHERE f.tenant_id = $1 AND f.run_id = s.run_id AND f.ord = s.ord_from AND s.ord_from = s.ord_to"""
+_LINE: Final = f"""
+  SELECT s.entry_no, s.at, s.actor, s.via, s.request_id, s.address, s.run_id, s.first_seq, s.n,
+    s.ord_from < s.ord_to AS bulk, y.*
+  FROM entry s LEFT JOIN LATERAL ({_OF_ENTRY}) AS y ON TRUE
+  WHERE s.tenant_id = $1 AND s.entry_no = {{entry_no}}"""
 # OFFSET 0 keeps a condition from being looked for in the whole log first: each candidate is read by its key, and then
 # compared.
 _LINES: Final = f"""
-SELECT x.* FROM ({{candidates}}) AS c
-CROSS JOIN LATERAL (
-  SELECT {_COLUMNS} FROM entry s LEFT JOIN event v ON v.tenant_id = $1 AND v.entry_no = s.entry_no
-  WHERE s.tenant_id = $1 AND s.entry_no = c.entry_no OFFSET 0) AS x
+SELECT x.* FROM ({{candidates}}) AS c CROSS JOIN LATERAL ({_LINE.format(entry_no="c.entry_no")} OFFSET 0) AS x
 WHERE {{where}} ORDER BY c.entry_no {{order}}, x.ord {{order}} LIMIT {{limit}}"""
-_ONE: Final = f"""
-SELECT {_COLUMNS} FROM entry s LEFT JOIN event v ON v.tenant_id = $1 AND v.entry_no = s.entry_no
-WHERE s.tenant_id = $1 AND s.entry_no = $2 ORDER BY v.ord LIMIT $3"""
+_ONE: Final = f"{_LINE.format(entry_no='$3')} ORDER BY y.ord LIMIT $4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +99,8 @@ class TrailLine:
         entry_no, ord: its place.
         at: the tenant's clock when its transaction began.
         actor, via, request_id, address: as of `Origin`.
-        seq: the event's number, the first one's of a bulk entry; None for the moments until it is numbered.
+        seq: the event's number, the first one's of a bulk entry; None for the moments until it is numbered, and for the
+            line of one person out of a bulk entry.
         n: how many events it stands for: 1, or a bulk entry's.
         bulk: whether it stands for changes of a run, which the run shows.
         type, subject, body: of the event; None of a bulk entry, and of an event whose content was erased.
@@ -124,10 +161,10 @@ class TrailPage:
 
 
 class _Params:
-    """The values of a statement; `$1` is the tenant."""
+    """The values of a statement; `$1` is the tenant, `$2` the person whose lines are asked for."""
 
-    def __init__(self, tx: TenantTx) -> None:
-        self.values: list[object] = [tx.tenant_id]
+    def __init__(self, tx: TenantTx, person_id: UUID | None) -> None:
+        self.values: list[object] = [tx.tenant_id, person_id]
 
     def bind(self, value: object) -> str:
         """The placeholder of a value."""
@@ -137,17 +174,18 @@ class _Params:
 
 async def trail_page(tx: TenantTx, ask: TrailAsk, *, looked_through: int = LOOKED_THROUGH) -> TrailPage:
     """A page of the tenant's audit log. Raises BadCursor for a position that is none."""
-    params = _Params(tx)
+    tests = _conjuncts(ask.where)
+    params = _Params(tx, parse_id(_equal(tests, "subject") or ""))
     place: tuple[Any, ...] | None = None
     if ask.after is not None:
         place = read_position(ask.after, number_mark(0), number_mark(0, _AFTER_ALL))
-    candidates = _candidates(params, ask, place, looked_through)
+    candidates = _candidates(params, ask, tests, place, looked_through)
     among = tuple(params.values)
     where = ["TRUE"]
     if place is not None:
         no, ord_ = params.bind(place[0]), params.bind(place[1])
         further = "<" if ask.descending else ">"
-        where.append(f"(x.entry_no {further} {no} OR coalesce(x.ord, 0) {further} {ord_}::integer)")
+        where.append(f"(x.entry_no {further} {no} OR coalesce(x.ord, 0) {further} {ord_}::bigint)")
     if ask.search:
         where.append(_searched(params, ask))
     if ask.where is not None:
@@ -167,7 +205,10 @@ async def _ended_early(
     tx: TenantTx, ask: TrailAsk, lines: list[TrailLine], candidates: str, among: tuple[object, ...], most: int
 ) -> TrailPage:
     last = "min" if ask.descending else "max"
-    row = await tx.fetchrow(f"SELECT count(*) AS n, {last}(entry_no) AS last FROM ({candidates}) AS c", *among)
+    # Not all candidates ask for a person, whose parameter needs its type all the same.
+    row = await tx.fetchrow(
+        f"SELECT count(*) AS n, {last}(entry_no) AS last FROM ({candidates}) AS c, (SELECT $2::uuid) AS asked", *among
+    )
     if row is None or row["n"] < most:
         return TrailPage(lines, None)
     until = await tx.fetchval("SELECT at FROM entry WHERE tenant_id = $1 AND entry_no = $2", tx.tenant_id, row["last"])
@@ -181,11 +222,21 @@ def _last_of(ask: TrailAsk) -> int:
 
 async def trail_entry(tx: TenantTx, entry_no: int, *, limit: int = 200) -> list[TrailLine]:
     """The lines of one entry, the first `limit` of them; none if there is no such entry."""
-    return [_line(row) for row in await tx.fetch(_ONE, tx.tenant_id, entry_no, limit)]
+    return [_line(row) for row in await tx.fetch(_ONE, tx.tenant_id, None, entry_no, limit)]
 
 
 def _line(row: Row) -> TrailLine:
-    ord_ = row["ord"] or 0
+    ord_, type_, body = row["ord"] or 0, row["type"], row["body"]
+    if row["effect"] is not None:
+        # Of a change and of what became of the person: told in the words of the event stream.
+        body = event_of({**row, "subject": row["external_id"], "person_id": row["subject"]}, row["run_id"]).body
+    seq, bulk = row["first_seq"], row["bulk"] is True
+    if seq is not None and not bulk:
+        # Where a person changed without a record of their own, that is the only event.
+        seq += min(ord_, row["n"] - 1)
+    elif type_ is not None:
+        # Which of the many numbers of a bulk entry is this one's, the event stream knows.
+        seq = None
     return TrailLine(
         entry_no=row["entry_no"],
         ord=ord_,
@@ -195,12 +246,12 @@ def _line(row: Row) -> TrailLine:
         request_id=row["request_id"],
         address=row["address"],
         run_id=row["run_id"],
-        seq=None if row["first_seq"] is None else row["first_seq"] + ord_,
-        n=row["n"] if row["bulk"] else 1,
-        bulk=row["bulk"],
-        type=row["type"],
+        seq=seq,
+        n=row["n"] if bulk and type_ is None else 1,
+        bulk=bulk and type_ is None,
+        type=type_,
         subject=row["subject"],
-        body=row["body"],
+        body=body,
     )
 
 
@@ -215,13 +266,16 @@ def _searched(params: _Params, ask: TrailAsk) -> str:
 # ------------------------------------------------------------------ which entries to look at
 
 
-def _candidates(params: _Params, ask: TrailAsk, place: tuple[Any, ...] | None, most: int) -> str:
+def _candidates(params: _Params, ask: TrailAsk, tests: Sequence[Test], place: tuple[Any, ...] | None, most: int) -> str:
     """A SELECT of the entries to look at, in order, by the most telling index that the filter's parts leave open."""
-    tests = _conjuncts(ask.where)
     table, where = "entry", ["tenant_id = $1"]
     if (subject := _equal(tests, "subject")) is not None:
         table = "event"
         where.append(f"subject = {params.bind(subject)}")
+        if params.values[1] is not None:
+            table = _OF_PERSON
+            where = ["TRUE"]
+            params.values.pop()
     elif (type_ := _equal(tests, "type")) is not None and not type_.startswith(_FREQUENT):
         table = "event"
         where.append(f"type = {params.bind(type_)} AND (type < 'person' OR type >= 'persoo')")
@@ -234,7 +288,7 @@ def _candidates(params: _Params, ask: TrailAsk, place: tuple[Any, ...] | None, m
         where.append(f"entry_no {'<' if ask.descending else '>'}{same} {params.bind(place[0])}")
     order = "DESC" if ask.descending else "ASC"
     # An entry may have several events of one subject or type.
-    chosen = "DISTINCT entry_no" if table == "event" else "entry_no"
+    chosen = "entry_no" if table == "entry" else "DISTINCT entry_no"
     return f"SELECT {chosen} FROM {table} WHERE {' AND '.join(where)} ORDER BY entry_no {order} LIMIT {most:d}"
 
 

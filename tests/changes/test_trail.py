@@ -6,14 +6,20 @@ from typing import Any
 
 import pytest
 
+from stoa.changes.rendering import render_changes
 from stoa.db.database import Database
 from stoa.db.transactions import Origin, TenantTx
 from stoa.events.actions import emit, emit_batch, number_entries
 from stoa.events.model import Event
+from stoa.events.queries import read_events
 from stoa.events.trail import CATALOGUE, TrailAsk, TrailLine, TrailPage, trail_entry, trail_page
 from stoa.kernel.cursors import BadCursor, Position
 from stoa.kernel.filters import check, parse
 from stoa.kernel.ids import RunId, TenantId, new_id
+from stoa.people.actions import assert_record, provision
+from stoa.people.model import Asserted, Provisioned
+from stoa.people.queries import record_by_resource
+from tests.people import making
 
 ADA = Origin("operator:ada", "console", "aaaa", "192.0.2.1")
 OKTA = Origin("scim:okta", "scim", "bbbb", "2001:db8::1")
@@ -154,7 +160,7 @@ async def test_a_page_that_ends_early_says_how_far_it_looked(
     assert (last.looked_until, last.next) == (None, None)
 
 
-@pytest.mark.parametrize("after", [(1,), ("x", 1), (-1, 0), (1, 2**40), (1, 1, 1)])
+@pytest.mark.parametrize("after", [(1,), ("x", 1), (-1, 0), (1, 2**62 + 1), (1, 1, 1)])
 async def test_a_position_that_is_none_is_refused(database: Database, tenant_id: TenantId, after: Position) -> None:
     with pytest.raises(BadCursor):
         await page(database, tenant_id, after=after)
@@ -221,6 +227,8 @@ class Explained(TenantTx):
     [
         ("", "entry_pkey"),
         ('subject eq "p7"', "event_subject"),
+        ('subject eq "01a208a0-d029-768c-94f3-19aff44199f5"', "change_person"),
+        ('subject eq "01a208a0-d029-768c-94f3-19aff44199f5"', "entry_run"),
         ('type eq "run.approved"', "event_type"),
         ('actor eq "operator:ada"', "entry_actor"),
         ('at lt "2020-01-01T00:00:00Z"', "entry_at"),
@@ -239,3 +247,69 @@ async def test_each_question_uses_its_index(database: Database, tenant_id: Tenan
     assert "Seq Scan" not in plan
     # A condition without an index is not looked for in the whole log: each candidate is read by its key.
     assert re.search(r"Scan using entry_pkey on entry s\n +Index Cond: .*entry_no = ", plan), plan
+
+
+# ------------------------------------------------------------------ changes of people
+
+
+async def test_what_a_request_changed_of_a_person_is_told_like_any_event(
+    database: Database, tenant_id: TenantId
+) -> None:
+    okta = await making.source(database, tenant_id, "idp", "Okta")
+    async with database.tenant(tenant_id, OKTA) as tx:
+        made = await provision(tx, okta, asserted(display_name="Ada Byron", title="Clerk"))
+        assert isinstance(made, Provisioned)
+    async with database.tenant(tenant_id, OKTA) as tx:
+        record = await record_by_resource(tx, okta, made.record.resource_id)
+        assert record is not None
+        await assert_record(tx, record, asserted(display_name="Ada Byron", title="Chief"))
+    person = str(made.record.person_id)
+    found = await page(database, tenant_id, f'subject eq "{person}"')
+    assert told(found) == ["person.updated", "person_record.updated", "person.created", "person_record.created"]
+    assert {(line.actor, line.address, line.subject, line.bulk) for line in found.lines} == {
+        ("scim:okta", "2001:db8::1", person, False)
+    }
+    changed, change, created, _ = found.lines
+    assert changed.body is not None
+    assert (changed.body["before"], changed.body["after"]) == ({"title": "Clerk"}, {"title": "Chief"})
+    assert change.body is not None
+    assert change.body["after"] == {"title": "Chief"}
+    assert created.body is not None
+    assert created.body["after"]["display_name"] == "Ada Byron"
+    assert told(await page(database, tenant_id, 'type eq "person.updated" and via eq "scim"')) == ["person.updated"]
+    async with database.tenant(tenant_id) as tx:
+        await number_entries(tx)
+        stream = {one.seq: (one.type, one.body) for one in await read_events(tx, 0, 100, render_changes)}
+    numbered = await page(database, tenant_id, f'subject eq "{person}"')
+    assert {line.seq: (line.type, line.body) for line in numbered.lines}.items() <= stream.items()
+
+
+async def test_a_persons_lines_are_found_in_bulk_entries_too(database: Database, tenant_id: TenantId) -> None:
+    hr = await making.source(database, tenant_id)
+    await making.sync(database, tenant_id, hr, making.report(making.worker(n) for n in range(5)))
+    async with database.tenant(tenant_id) as tx:
+        person = await tx.fetchval("SELECT person_id FROM change WHERE tenant_id = $1 ORDER BY ord LIMIT 1", tenant_id)
+    assert [line.n for line in (await page(database, tenant_id, "run_id pr")).lines if line.bulk] == [5, 5]
+    found = await page(database, tenant_id, f'subject eq "{person}"')
+    [line] = found.lines
+    assert (line.type, line.subject, line.n, line.bulk) == ("person_record.created", str(person), 1, False)
+    # Which of the bulk entry's numbers is its own, the event stream tells.
+    assert line.seq is None
+    assert line.body is not None
+    assert line.body["after"]["given_name"]
+    assert line.body.keys().isdisjoint({"raw", "row_hash"})
+
+
+async def test_a_change_whose_content_was_erased_keeps_its_line(database: Database, tenant_id: TenantId) -> None:
+    hr = await making.source(database, tenant_id)
+    await making.sync(database, tenant_id, hr, making.report([making.worker(1)]))
+    async with database.tenant(tenant_id) as tx:
+        await tx.execute("DELETE FROM effect WHERE tenant_id = $1", tenant_id)
+        await tx.execute("DELETE FROM change WHERE tenant_id = $1", tenant_id)
+    bare = await page(database, tenant_id, "run_id pr and not (type pr)")
+    assert [line.erased for line in bare.lines] == [True, True]
+
+
+def asserted(**values: Any) -> Asserted:
+    """What an identity provider says of one user."""
+    return Asserted({"user_name": "ada", **values}, active=True)

@@ -1,0 +1,84 @@
+"""Changes of records, and what became of people for them, as events. Pure."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from stoa.db.transactions import Row
+from stoa.events.model import Event
+from stoa.kernel.ids import RunId
+
+# What happened to a record, in the event's type: `person_record.created`.
+_HAPPENED: Final = {
+    "create": "created",
+    "link": "linked",
+    "update": "updated",
+    "deactivate": "deactivated",
+    "reactivate": "reactivated",
+    "remove": "removed",
+}
+# Columns of the store that mean nothing outside it; as do the folded copies, whose names end in _KEY.
+_INTERNAL: Final = frozenset({"row_hash", "raw"})
+_KEY: Final = "_key"
+# What a record says that is no value of the person.
+_OF_RECORD: Final = frozenset({"present", "asserted_active", "manager_ref", "scim_external_id"})
+
+
+def event_of(row: Mapping[str, Any] | Row, run_id: RunId) -> Event:
+    """The event of one change of a run, or, where `effect` is true, of what became of a person for it.
+
+    row: has target, person_id, before and after; of a change also action, reason, subject, source_id, resource_id; of
+        an effect version, and of a new person's made: what their record says.
+    """
+    return _effect(row) if row["effect"] else _change(row, run_id)
+
+
+def _change(row: Mapping[str, Any] | Row, run_id: RunId) -> Event:
+    body = {
+        "action": row["action"],
+        "reason": row["reason"],
+        "run_id": str(run_id),
+        "source_id": str(row["source_id"]),
+        "external_id": row["subject"],
+        "resource_id": str(row["resource_id"]),
+        "before": outside(row["before"]),
+        "after": outside(row["after"]),
+    }
+    type_ = f"{row['target']}_record.{_HAPPENED[row['action']]}"
+    return Event(type_, subject=str(row["person_id"]), body=body)
+
+
+def _effect(row: Mapping[str, Any] | Row) -> Event:
+    before, after = row["before"], row["after"]
+    if before is None:
+        after = {**_of_person(row["made"] or {}), **after}
+    what = _what(before, after)
+    body = {"before": before, "after": after, "version": row["version"]}
+    return Event(f"{row['target']}.{what}", subject=str(row["person_id"]), body=body)
+
+
+def _what(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:
+    if before is None:
+        return "created"
+    if after is None:
+        return "removed"
+    if "active" not in after:
+        return "updated"
+    return "reactivated" if after["active"] else "deactivated"
+
+
+def _of_person(record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in record.items()
+        if value is not None and is_outside(name) and name not in _OF_RECORD
+    }
+
+
+def is_outside(name: str) -> bool:
+    """Whether a member of a change's before and after means something outside the store."""
+    return name not in _INTERNAL and not name.endswith(_KEY)
+
+
+def outside(doc: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A change's before or after without the columns that mean nothing outside of the store."""
+    return None if doc is None else {name: value for name, value in doc.items() if is_outside(name)}
