@@ -219,6 +219,8 @@ def _refusals(operation: Operation) -> Mapping[int, Sequence[type[Problem]]]:
     if operation.body is not None or operation.method != "GET":
         kinds.extend(_WITH_BODY)
         kinds.extend((Conflict, errors.TooSlow))
+    if "filter" in operation.query.__struct_fields__:
+        kinds.append(errors.TooSlow)
     if operation.idempotency != "none":
         kinds.extend((errors.IdempotencyKeyMissing, *_WITH_KEY))
     if operation.match != "none":
