@@ -144,3 +144,18 @@ def test_an_entry_without_an_address_has_the_digest_that_it_had_before_there_wer
         '"ords":[null,null],"request":null,"run":null,"via":"worker"}'
     )
     assert entry_digest(b"salt", heading, [("thing.made", "x", {})]) == sha256(b"salt" + said.encode()).digest()
+
+
+async def test_an_address_of_any_length_is_written_down_as_far_as_there_is_room(
+    database: Database, tenant_id: TenantId
+) -> None:
+    for address in ("fe80::1%" + "x" * 500, ""):
+        async with database.tenant(tenant_id, Origin("operator:ada", "console", None, address)) as tx:
+            emit(tx, Event("thing.done", address[:10], {}))
+    async with database.tenant(tenant_id) as tx:
+        await number_entries(tx)
+        rows = await tx.fetch(
+            "SELECT address FROM entry WHERE tenant_id = $1 AND actor = 'operator:ada' ORDER BY entry_no", tenant_id
+        )
+    assert [row["address"] for row in rows] == ["fe80::1%" + "x" * 92, None]
+    assert await broken(database, tenant_id) is None

@@ -19,6 +19,7 @@ from stoa.events.model import Broken
 from stoa.events.rules import Heading, Told, comparable, entry_digest, link
 
 _SALT_BYTES: Final = 16
+_LONGEST_ADDRESS: Final = 100
 _CHECKED_AT_ONCE: Final = 500
 _DAY: Final = timedelta(days=1)
 _log = structlog.get_logger()
@@ -67,13 +68,15 @@ async def _write(tx: PlatformTx) -> None:
     head = await tx.fetchrow(_HEAD)
     assert head is not None, "the migration made it"
     no, chain, origin = int(head["next_no"]), bytes(head["chain"]), tx.origin
+    # The zone of an IPv6 address may be of any length (RFC 4007, section 11).
+    address = (origin.address or "")[:_LONGEST_ADDRESS] or None
     rows: list[Sequence[object]] = []
     for type_, subject, body in tx.told:
         salt = secrets.token_bytes(_SALT_BYTES)
-        heading = Heading(tx.now, origin.actor, origin.via, origin.request_id, None, None, None, 1, origin.address)
+        heading = Heading(tx.now, origin.actor, origin.via, origin.request_id, None, None, None, 1, address)
         digest = entry_digest(salt, heading, [(type_, subject, comparable(_encode(body)))])
         chain = link(chain, digest, no, no)
-        who = (origin.actor, origin.via, origin.request_id, origin.address)
+        who = (origin.actor, origin.via, origin.request_id, address)
         rows.append((no, tx.now, *who, type_, subject, body, salt, digest, chain))
         no += 1
     await tx.execute_many(_WRITE, rows)

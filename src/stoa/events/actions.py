@@ -21,6 +21,7 @@ _BATCHES: Final = "events.batches"
 _CLOSED: Final = "events.closed"
 _NUMBERED_TO: Final = "events.numbered_to"
 _SALT_BYTES: Final = 16
+_LONGEST_ADDRESS: Final = 100
 NUMBERED_AT_ONCE: Final = 1000
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -84,7 +85,9 @@ async def _write_entry(
 ) -> None:
     origin = tx.origin
     ord_from, ord_to = (batch.ord_from, batch.ord_to) if batch else (None, None)
-    heading = Heading(tx.now, origin.actor, origin.via, origin.request_id, run_id, ord_from, ord_to, n, origin.address)
+    # The zone of an IPv6 address may be of any length (RFC 4007, section 11).
+    address = (origin.address or "")[:_LONGEST_ADDRESS] or None
+    heading = Heading(tx.now, origin.actor, origin.via, origin.request_id, run_id, ord_from, ord_to, n, address)
     told: list[Told] = [(event.type, event.subject, comparable(_encode(event.body))) for event in events]
     salt = secrets.token_bytes(_SALT_BYTES)
     await tx.execute(
@@ -101,7 +104,7 @@ async def _write_entry(
         salt,
         entry_digest(salt, heading, told),
         [(event.type, event.subject, event.body) for event in events] or None,
-        origin.address,
+        address,
     )
     metrics.WRITTEN.inc(n)
 
