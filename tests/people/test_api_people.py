@@ -214,7 +214,7 @@ async def test_a_cursor_of_another_list_is_refused(
     async with client_of(server, database, await make_tenant()) as stranger:
         refused = await stranger.get("/v1/people", params={"cursor": cursor})
         assert (refused.status_code, refused.json()["code"]) == (400, "bad_cursor")
-    for spoilt in (cursor[:-1], cursor + "A", cursor[::-1], "ü"):
+    for spoilt in (cursor[:-1], cursor + "A", cursor[::-1]):
         assert (await client.get("/v1/people", params={"cursor": spoilt})).json()["code"] == "bad_cursor"
 
 

@@ -12,7 +12,7 @@ import msgspec
 from stoa.api.errors import BadQuery
 from stoa.api.operations import Answer, Call
 from stoa.kernel.cursors import Position, decode_cursor, encode_cursor
-from stoa.kernel.filters import MAX_LENGTH, Catalogue, FilterError, Typed, check, parse
+from stoa.kernel.filters import Catalogue, FilterError, Typed, check, parse
 
 Item = TypeVar("Item")
 MOST: Final = 200
@@ -21,8 +21,9 @@ SETTLED: Final = timedelta(minutes=2)
 _LONGEST_FIELDS: Final = 1_000
 
 
-CursorText = Annotated[str, msgspec.Meta(min_length=1, max_length=4_000)]
-FilterText = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_LENGTH)]
+CursorText = Annotated[str, msgspec.Meta(min_length=1, max_length=4_000, pattern="^[A-Za-z0-9_-]+$")]
+# An address as a whole may have some 65,000 bytes, and a character of a filter may take twelve of them.
+FilterText = Annotated[str, msgspec.Meta(min_length=1, max_length=4_000)]
 
 
 class RowsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -38,11 +39,11 @@ class RowsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         msgspec.Meta(description='A filter in the grammar of RFC 7644, 3.4.2.2, such as `name sw "A"`.'),
     ] = None
     sort: Annotated[
-        Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None,
+        Annotated[str, msgspec.Meta(max_length=100, pattern="^-?[a-z_]+$")] | None,
         msgspec.Meta(description="The order; with a minus sign before it, from the other end."),
     ] = None
     fields: Annotated[
-        Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST_FIELDS)] | None,
+        Annotated[str, msgspec.Meta(max_length=_LONGEST_FIELDS, pattern="^[a-z_, ]+$")] | None,
         msgspec.Meta(description="Names of the members that are wanted, with commas; `id` always comes."),
     ] = None
 

@@ -10,6 +10,7 @@ from stoa.analytics.stream.asking import asked_place, asked_where
 from stoa.analytics.stream.reading import Reading, cursor_of, following, read
 from stoa.analytics.stream.sending import Streams, TooManyStreams, stream_answer
 from stoa.api.errors import NotAuthenticated
+from stoa.api.lists import CursorText, FilterText
 from stoa.api.operations import Answer, Call, Operation, OutsideCall, Param
 from stoa.changes.rendering import render_changes
 from stoa.events.catalogue import EventType, discover, schema_address, schema_of
@@ -25,7 +26,7 @@ MOST: Final = 1_000
 LONGEST_WAIT: Final = 30
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _When = Annotated[datetime, msgspec.Meta(tz=True)]
-_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4_000)]
+_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
 _CURSOR: Final = "`next_cursor` of the page before: whatever the filter, it goes on after the last event looked at."
 _FILTER: Final = 'Only events for which this holds, in the grammar of RFC 7644, 3.4.2.2: `type sw "person."`.'
 _FROM: Final = (
@@ -38,8 +39,8 @@ class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """The query parameters of the stream's pages."""
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST, description="The most events of a page.")] = 100
-    cursor: Annotated[_Text | None, msgspec.Meta(description=_CURSOR)] = None
-    filter: Annotated[_Text | None, msgspec.Meta(description=_FILTER)] = None
+    cursor: Annotated[CursorText | None, msgspec.Meta(description=_CURSOR)] = None
+    filter: Annotated[FilterText | None, msgspec.Meta(description=_FILTER)] = None
     begin: Annotated[_Text | None, msgspec.Meta(description=_FROM)] = msgspec.field(default=None, name="from")
     wait: Annotated[
         int,
@@ -51,9 +52,9 @@ class StreamQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """The query parameters of the stream of server-sent events."""
 
     cursor: Annotated[
-        _Text | None, msgspec.Meta(description=f"{_CURSOR} A Last-Event-ID header comes before it and before `from`.")
+        CursorText | None, msgspec.Meta(description=f"{_CURSOR} A Last-Event-ID header comes before it and before `from`.")
     ] = None
-    filter: Annotated[_Text | None, msgspec.Meta(description=_FILTER)] = None
+    filter: Annotated[FilterText | None, msgspec.Meta(description=_FILTER)] = None
     begin: Annotated[_Text | None, msgspec.Meta(description=_FROM)] = msgspec.field(default=None, name="from")
 
 
