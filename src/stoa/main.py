@@ -110,7 +110,7 @@ def serve(parts: Platform, stopping: Event | None = None) -> ASGIApp:
     base_url = base_url_of(settings)
     operations = api_operations(parts.source_worker.planner.target, parts.sealer, settings.outbound_allow)
     budgets = Budgets(parts.database)
-    service = Service(parts.database, budgets, base_url, shell.stopping)
+    service = Service(parts.database, budgets, base_url, shell.stopping, parts.sealer)
     routes: list[BaseRoute] = [
         *health_routes(parts.database, version=VERSION, metrics_token=token.get_secret_value() if token else None),
         *scim_routes(parts.database, base_url=base_url),

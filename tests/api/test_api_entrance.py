@@ -54,7 +54,8 @@ async def test_nobody_gets_in_without_a_token_that_opens(client: httpx2.AsyncCli
     client.headers.pop("Authorization")
     answer = await client.get("/v1/me", headers=headers)
     assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="stoa"'
+    shown = ', error="invalid_token"' if given is not None and given.startswith("Bearer ") else ""
+    assert answer.headers["WWW-Authenticate"] == f'Bearer realm="stoa"{shown}'
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["code"] == "not_authenticated"
     assert answer.json()["trace_id"] == answer.headers["X-Request-Id"]
@@ -110,7 +111,10 @@ async def test_a_scope_opens_its_resource_and_verb_alone(
     assert answer.status_code == status
     if status == 403:
         assert answer.json()["code"] == "insufficient_scope"
-        assert answer.json()["scope"].endswith(":read")
+        wanted = answer.json()["scope"]
+        assert wanted.endswith(":read")
+        told = f'Bearer realm="stoa", error="insufficient_scope", scope="{wanted}"'
+        assert answer.headers["WWW-Authenticate"] == told
 
 
 async def test_reading_does_not_open_what_changes(

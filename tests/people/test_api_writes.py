@@ -330,6 +330,8 @@ async def test_a_change_is_made_only_to_what_was_seen(client: httpx2.AsyncClient
     assert (by_id.status_code, nobody.status_code) == (412, 412)
     assert (await client.get(path)).json()["title"] == "a"
     assert (await client.patch(path, json={"title": "b"}, headers={"If-Match": "*"})).status_code == 200
+    quoted = await client.patch(path, json={"title": "c"}, headers={"If-Match": '"*"'})
+    assert quoted.status_code == 412
     garbage = await client.patch(path, json={}, headers={"If-Match": "1"})
     assert (garbage.status_code, garbage.json()["header"]) == (400, "If-Match")
 

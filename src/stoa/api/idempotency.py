@@ -2,6 +2,8 @@
 
 The answer is stored in the transaction of the work. So there is no moment in which the work is done and the answer is
 not kept: whoever lost the answer repeats the request and gets it, and whatever failed left nothing behind.
+
+Answers are sealed at rest: some hold what is shown this once, such as a webhook's signing secret, and most hold people.
 """
 
 import hashlib
@@ -9,11 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
+from uuid import UUID
 
 from stoa.api.errors import BadHeader, IdempotencyInFlight, IdempotencyKeyMissing, IdempotencyKeyReused
 from stoa.api.operations import Operation
 from stoa.db.transactions import TenantTx
+from stoa.tenants.sealing import Sealer
 
+_TABLE: Final = "idempotency_key"
 HEADER: Final = "idempotency-key"
 KEPT: Final = timedelta(hours=24)
 LONGEST: Final = 255
@@ -48,6 +53,11 @@ class Key:
     holder: str
     text: str
     digest: bytes
+
+    @property
+    def row_id(self) -> UUID:
+        """What the stored answer is bound to."""
+        return UUID(bytes=hashlib.sha256(f"{self.holder}\0{self.text}".encode()).digest()[:16])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +94,12 @@ def key_of(operation: Operation, holder: str, headers: Mapping[str, str], addres
     return Key(holder, bare, digest)
 
 
-async def begin(tx: TenantTx, key: Key) -> Stored | None:
+async def begin(tx: TenantTx, key: Key, sealer: Sealer) -> Stored | None:
     """Claims the key for this transaction. Gives the answer that was stored under it, if the work was done before.
 
     Raises:
         IdempotencyInFlight: another request with this key is at work. IdempotencyKeyReused: it was for other work.
+        SecretUnreadable: the key of the server that sealed the answer is gone.
     """
     # Held to the end of the transaction; nobody waits for it, so a second request is told at once.
     name = hashlib.sha256(f"{tx.tenant_id}\0{key.holder}\0{key.text}".encode()).digest()[:8]
@@ -103,14 +114,16 @@ async def begin(tx: TenantTx, key: Key) -> Stored | None:
         raise IdempotencyKeyReused(
             "This Idempotency-Key was used for another request.", hint="Take a new key for new work."
         )
-    return Stored(row["status"], tuple((name, value) for name, value in row["headers"]), row["body"])
+    body = sealer.open(row["body"], tx.tenant_id, _TABLE, key.row_id)
+    return Stored(row["status"], tuple((name, value) for name, value in row["headers"]), body)
 
 
-async def store(tx: TenantTx, key: Key, answer: Stored) -> None:
+async def store(tx: TenantTx, key: Key, answer: Stored, sealer: Sealer) -> None:
     """Keeps the answer for 24 hours, in the transaction of the work."""
+    body = sealer.seal(answer.body, tx.tenant_id, _TABLE, key.row_id)
     await tx.execute(
         _STORE,
         *(tx.tenant_id, key.holder, key.text, key.digest, answer.status, [list(one) for one in answer.headers]),
-        *(answer.body, tx.now),
+        *(body, tx.now),
     )
     await tx.execute(_CLEAR, tx.tenant_id, tx.now - KEPT, _CLEARED_AT_ONCE)

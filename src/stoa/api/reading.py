@@ -216,4 +216,5 @@ def _etags(headers: Mapping[str, str], name: str, told: str) -> frozenset[str] |
     found = [_ETAG.fullmatch(part) for part in text.split(",")]
     if any(one is None for one in found):
         raise BadHeader(f'{told} must be * or ETags in quotes, such as "7".', header=told)
-    return frozenset(one[1] for one in found if one is not None)
+    # In quotes it is an ETag that nothing has, and no word for all.
+    return frozenset(one[1] for one in found if one is not None and one[1] != "*")

@@ -18,6 +18,7 @@ from stoa.api import idempotency
 from stoa.api.discovery import OPEN
 from stoa.api.entering import Entrance, Known, bearer_token, holder_of, let_in, origin_of
 from stoa.api.errors import (
+    InsufficientScope,
     InternalError,
     MethodNotAllowed,
     NotAuthenticated,
@@ -36,6 +37,7 @@ from stoa.api.versions import version_of
 from stoa.db.database import Database
 from stoa.db.errors import COLLISION, UNAVAILABLE, TookTooLong, UniqueViolation
 from stoa.kernel.problems import Conflict, Problem
+from stoa.tenants.sealing import Sealer
 
 _ATTEMPTS: Final = 4
 _STATEMENT_SECONDS: Final = 20
@@ -51,12 +53,14 @@ class Service:
     Attributes:
         base_url: scheme, host and port under which clients reach this server, without a slash at its end.
         stopping: set when the server stops, so that streams end.
+        sealer: of the answers that are kept for a while.
     """
 
     database: Database
     budgets: Budgets
     base_url: str
     stopping: Event
+    sealer: Sealer
     bodies: Bodies = field(default_factory=Bodies)
 
 
@@ -134,8 +138,8 @@ class _Endpoint:
         body = problem_document(problem, base_url=self.service.base_url, trace_id=request.trace_id)
         headers: list[tuple[str, str]] = []
         match problem:
-            case NotAuthenticated():
-                headers.append(("www-authenticate", 'Bearer realm="stoa"'))
+            case NotAuthenticated() | InsufficientScope():
+                headers.append(("www-authenticate", _challenge(problem, request.headers)))
             case MethodNotAllowed():
                 allowed: Any = problem.extra["allow"]
                 headers.append(("allow", ", ".join(allowed)))
@@ -280,7 +284,7 @@ class _Work:
                 asked = replace(asked, credential=credential)
             key = idempotency.key_of(operation, holder_of(credential), request.headers, self._address(), self.body)
             if key is not None:
-                stored = await idempotency.begin(tx, key)
+                stored = await idempotency.begin(tx, key, self.service.sealer)
                 if stored is not None:
                     replayed = ("idempotency-replayed", "true")
                     return _Sent(stored.status, stored.body, (*stored.headers, replayed))
@@ -292,7 +296,8 @@ class _Work:
             answer = await operation.handler(Call(tx, asked, self.query, self.content, operation))
             sent = _encoded(answer, operation, request.headers)
             if key is not None and answer.problem is None:
-                await idempotency.store(tx, key, idempotency.Stored(sent.status, sent.headers, sent.body))
+                kept = idempotency.Stored(sent.status, sent.headers, sent.body)
+                await idempotency.store(tx, key, kept, self.service.sealer)
         if answer.problem is not None:
             raise answer.problem
         return sent
@@ -335,6 +340,15 @@ def _encoded(answer: Answer, operation: Operation, headers: Mapping[str, str]) -
             return _Sent(304, b"", more)
     body = b"" if answer.content is None else _encode(answer.content)
     return _Sent(answer.status, body, more, operation.media_type)
+
+
+def _challenge(problem: NotAuthenticated | InsufficientScope, headers: Mapping[str, str]) -> str:
+    """RFC 6750, 3: what is wrong with a token that was shown; nothing of that to whoever has shown none."""
+    realm = 'Bearer realm="stoa"'
+    if isinstance(problem, InsufficientScope):
+        return f'{realm}, error="insufficient_scope", scope="{problem.extra["scope"]}"'
+    shown = headers.get("authorization", "").strip().lower().startswith("bearer ")
+    return f'{realm}, error="invalid_token"' if shown else realm
 
 
 def _later(seconds: int) -> ServiceUnavailable:

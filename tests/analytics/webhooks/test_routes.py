@@ -60,6 +60,22 @@ async def test_secrets_are_rotated_and_shown_once(client: httpx2.AsyncClient) ->
     assert beyond.status_code == 400
 
 
+async def test_a_secret_lies_nowhere_in_plain_text(
+    client: httpx2.AsyncClient, database: Database, tenant_id: TenantId
+) -> None:
+    body, headers = {"url": URL}, {"Idempotency-Key": "once"}
+    first, again = [await client.post("/v1/webhooks", json=body, headers=headers) for _ in range(2)]
+    assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
+    async with database.tenant(tenant_id) as tx:
+        kept: bytes = await tx.fetchval("SELECT body FROM idempotency_key WHERE tenant_id = $1", tenant_id)
+        # Another key's answer does not open under this one.
+        await tx.execute("UPDATE idempotency_key SET key = 'twice' WHERE tenant_id = $1", tenant_id)
+    assert first.json()["secret"].encode() not in kept
+    assert b"hooks.acme.example" not in kept
+    moved = await client.post("/v1/webhooks", json=body, headers={"Idempotency-Key": "twice"})
+    assert (moved.status_code, moved.json()["code"]) == (500, "secret_unreadable")
+
+
 async def test_a_test_is_asked_for_and_listed(client: httpx2.AsyncClient) -> None:
     address = f"/v1/webhooks/{(await made(client)).json()['id']}"
     asked = await client.post(f"{address}/test")
