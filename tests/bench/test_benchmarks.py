@@ -14,7 +14,10 @@ from bench.reports import read_parse_hash_csv, read_parse_hash_json, write_repor
 from bench.table import number
 
 ROOT = Path(__file__).parents[2]
-TINY = {"sync": 1000, "scim": 40, "commits": 64, "jobs": 100, "console": 200, "webhooks": 200, "events": 20_000, "demo": 120}
+TINY = {
+    **{"sync": 1000, "scim": 40, "commits": 64, "jobs": 100, "console": 200, "api": 300, "webhooks": 200},
+    **{"events": 20_000, "demo": 120},
+}
 
 
 @pytest.mark.all
