@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from stoa.access.actions import revoke
-from stoa.api.background import FORGET_JOB, KEPT, forgetting_jobs, note_dead
+from stoa.api.background import FORGET_JOB, KEPT, MOST_OPEN, forgetting_jobs, note_dead
 from stoa.db import embedded
 from stoa.db.database import Database
 from stoa.jobs.actions import enqueue
@@ -233,6 +233,15 @@ async def test_jobs_are_listed(client: httpx2.AsyncClient, database: Database, t
     assert done == [{"id": listed[2], "state": "done"}]
     foreign = await client.get(f"{paths[0]}/results", params={"cursor": first["next_cursor"]})
     assert foreign.json()["code"] == "bad_cursor"
+
+
+async def test_a_tenant_has_so_many_jobs_at_a_time(client: httpx2.AsyncClient) -> None:
+    paths = [await asked(client, newcomers(1)) for _ in range(MOST_OPEN)]
+    refused = await client.post("/v1/imports/people", json={"items": newcomers(1)}, headers=key("one more"))
+    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_jobs")
+    assert (await client.post(f"{paths[0]}/cancel")).status_code == 200
+    again = await client.post("/v1/imports/people", json={"items": newcomers(1)}, headers=key("one more"))
+    assert again.status_code == 202
 
 
 @pytest.mark.parametrize("items", [[], [1] * 50_001, None])

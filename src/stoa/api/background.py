@@ -25,6 +25,8 @@ from stoa.kernel.problems import Conflict, NotFound, Problem
 # Forgets a job of the API once its time is over.
 FORGET_JOB: Final = "api.forget_job"
 KEPT: Final = timedelta(days=7)
+# Of a tenant, waiting or at work.
+MOST_OPEN: Final = 20
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 _FINISHED: Final = frozenset({"done", "failed", "cancelled"})
 
@@ -41,6 +43,12 @@ class JobFinished(Conflict):
     """
 
     code = "job_finished"
+
+
+class TooManyJobs(Conflict):
+    """As many jobs of the tenant as may be are waiting or at work. Wait for one of them to end, or stop one."""
+
+    code = "too_many_jobs"
 
 
 class JobFailed(Problem):
@@ -102,6 +110,7 @@ class Result:
     result: dict[str, Any]
 
 
+_OPEN: Final = "SELECT count(*) FROM api_job WHERE tenant_id = $1 AND state IN ('queued', 'running')"
 _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _INSERT: Final = """
 INSERT INTO api_job (tenant_id, api_job_id, kind, state, actor, address, source_id, total, created_at, updated_at)
@@ -117,7 +126,14 @@ async def submit(
     """Makes a job of these items on behalf of who acts, and has it begun: the worker's job `kind` with the id as key.
 
     at_once: items of a stretch.
+
+    Raises:
+        TooManyJobs.
     """
+    if await tx.fetchval(_OPEN, tx.tenant_id) >= MOST_OPEN:
+        raise TooManyJobs(
+            f"{MOST_OPEN} jobs of this tenant are waiting or at work.", hint="Wait for one of them to end, or stop one."
+        )
     job_id = new_id()
     firsts = range(0, len(items), at_once)
     parts = [b"[" + b",".join(bytes(one) for one in items[first : first + at_once]) + b"]" for first in firsts]

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from stoa.api.background import submit
+from stoa.api.background import TooManyJobs, submit
 from stoa.api.jobs import Job, shown_job
 from stoa.api.operations import MEBIBYTE, Answer, Call, Operation
 from stoa.people.importing import AT_ONCE, IMPORT_JOB
@@ -24,7 +24,7 @@ def operations() -> tuple[Operation, ...]:
     """The two."""
     both: Any = {
         "method": "POST", "tag": "People", "scope": "people:write", "body_example": _EXAMPLE,
-        "idempotency": "required", "problems": (NoSource,), "bytes_per_unit": 65_536,
+        "idempotency": "required", "bytes_per_unit": 65_536,
     }  # fmt: skip
     return (
         Operation(
@@ -33,6 +33,7 @@ def operations() -> tuple[Operation, ...]:
             "itself. One that cannot be done harms no other: the answer tells the status of each. For more, import "
             "them.",
             handler=_bulk, body=BulkPeople, decoded_as=RawBulkPeople, answers={207: BulkAnswer}, cost=10,
+            problems=(NoSource,),
             max_bytes=10 * MEBIBYTE, **both,
         ),
         Operation(
@@ -40,6 +41,7 @@ def operations() -> tuple[Operation, ...]:
             description="Up to 50,000 pieces of work, done in the background in their order. The answer names a job "
             "that tells how far it is and what came of each.",
             handler=_import, body=ImportPeople, decoded_as=RawImportPeople, answers={202: Job}, cost=20,
+            problems=(NoSource, TooManyJobs),
             max_bytes=20 * MEBIBYTE, **both,
         ),
     )  # fmt: skip
