@@ -135,7 +135,7 @@ async def test_an_hour_of_single_requests_is_counted_when_it_is_shown(desk: Desk
         )
         await tx.execute("UPDATE change SET state = 'applied' WHERE run_id = $1", made.run_id)
     text = text_of(await desk.get(f"/runs/{made.run_id}"))
-    assert "SCIM hour of Workday" in text
+    assert "Requests of Workday" in text
     assert "Create 4" in text
     assert "Undo what this source did in that hour" in text
     asked = await desk.post(f"/runs/{made.run_id}/roll-back")

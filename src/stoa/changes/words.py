@@ -67,7 +67,7 @@ SIGNS: Final[Mapping[str, str]] = {
 }
 KINDS: Final[Mapping[str, str]] = {
     RunKind.SYNC: N_("Sync"),
-    RunKind.SCIM_WINDOW: N_("SCIM hour"),
+    RunKind.SCIM_WINDOW: N_("Requests of an hour"),
     RunKind.DUE: N_("Effective dates"),
     RunKind.MERGE: N_("Merge"),
     RunKind.IMPORT: N_("Import"),
