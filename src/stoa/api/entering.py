@@ -6,10 +6,10 @@ asked anew in each request's transaction: what was revoked is refused at once.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address, ip_network
 from time import monotonic
 from typing import Final
 
+from stoa.access.clients_rules import may_call_from
 from stoa.access.model import Credential
 from stoa.access.queries import credential_by_token, tenant_of_token, unchanged_query
 from stoa.access.rules import token_hash
@@ -134,23 +134,12 @@ async def let_in(tx: TenantTx, known: Known, operation: Operation, address: str 
             hint="An admin of the tenant can give the client that scope.",
             scope=operation.scope,
         )
-    if credential.allowed_addresses and not is_allowed(address, credential.allowed_addresses):
+    if not may_call_from(credential.allowed_addresses, address):
         raise AddressNotAllowed(
             f"The credential may not be used from {address or 'an unknown address'}.",
             hint="An admin of the tenant can add the address on the client's page.",
         )
     return credential
-
-
-def is_allowed(address: str | None, ranges: tuple[str, ...]) -> bool:
-    """Whether an address lies in one of the CIDR ranges."""
-    try:
-        found = ip_address(address or "")
-    except ValueError:
-        return False
-    mapped = getattr(found, "ipv4_mapped", None)
-    found = mapped or found
-    return any(found in ip_network(one, strict=False) for one in ranges)
 
 
 def origin_of(credential: Credential, trace_id: str | None, address: str | None) -> Origin:
