@@ -78,6 +78,14 @@ async def test_what_is_no_answer_is_told_as_none(client: HttpClient, answer: byt
             await ask(client, served)
 
 
+async def test_trailers_without_end_cost_nothing(client: HttpClient) -> None:
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nx: 1\r\n\r\n2\r\nok\r\n0\r\n"
+    async with serving(plain(head + b"x: y\r\n" * 200_000)) as served:
+        async with asyncio.timeout(5):
+            given = await client.answer("POST", served.url, content=b"{}", allow=allowing(served))
+    assert (given.status, given.body, given.headers["x"]) == (200, b"ok", "1")
+
+
 async def test_what_comes_unasked_ends_the_connection(client: HttpClient) -> None:
     # A second answer on the heels of the first must not be taken for that of the next request.
     async with serving(plain(reply(200) + reply(500), reply(201))) as served:

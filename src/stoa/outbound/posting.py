@@ -20,7 +20,8 @@ from stoa.outbound.model import RemoteDown, Repeat, Response
 _BEGINNING_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 20.0
 _MOST_IDLE: Final = 512
-_MOST_HEADER_BYTES: Final = 64 * 1024
+# Of an answer's head, and of what follows it until its beginning is there, trailers too.
+_MOST_BYTES: Final = 64 * 1024
 
 # Scheme, host, port, address, lane.
 _Key = tuple[str, str, int, str, str]
@@ -47,7 +48,7 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[str, str] = {}
         self._body = bytearray()
-        self._head_bytes = 0
+        self._bytes = 0
         self.status = 0
         self._known = asyncio.Event()
         self._enough = asyncio.Event()
@@ -71,13 +72,13 @@ class _Connection(asyncio.Protocol):
             # Nobody has asked for this.
             self.close()
             return
-        self._head_bytes += 0 if self._known.is_set() else len(data)
+        self._bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.close()
             return
-        if self._head_bytes > _MOST_HEADER_BYTES:
+        if self._bytes > _MOST_BYTES and not self._complete:
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - as asyncio calls it
@@ -89,8 +90,8 @@ class _Connection(asyncio.Protocol):
     # What httptools calls.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header; of a repeated one all values."""
-        if self._complete:
+        """One header; of a repeated one all values. Trailers are passed over."""
+        if self._complete or self._known.is_set():
             return
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
@@ -132,7 +133,7 @@ class _Connection(asyncio.Protocol):
         self._transport.write(request)
         await self._known.wait()
         if not self.status:
-            raise _Broken(answered=self._head_bytes > 0)
+            raise _Broken(answered=self._bytes > 0)
         if most and not self._enough.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_BEGINNING_SECONDS):
