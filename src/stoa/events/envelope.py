@@ -19,27 +19,23 @@ def envelope(event: StoredEvent, *, tenant_id: TenantId, tenant_slug: str, base_
     base_url: of this Stoa, without a slash at the end.
     """
     declared = discover().get(event.type)
-    told: dict[str, object] = {
+    return {
         "specversion": "1.0",
         "id": f"{tenant_id}-{event.seq}",
         "source": f"{base_url}/tenants/{tenant_slug}",
         "type": event.type,
+        # CloudEvents knows no empty attributes.
+        **({"subject": event.subject} if event.subject else {}),
         "time": timestamp(event.at),
         "datacontenttype": "application/json",
+        **({} if declared is None else {"dataschema": schema_address(base_url, declared)}),
         "tenantid": str(tenant_id),
         "sequence": str(event.seq),
         "actor": event.actor,
         "via": event.via,
+        **({} if event.run_id is None else {"runid": str(event.run_id)}),
         "data": event.body,
     }
-    # CloudEvents knows no empty attributes.
-    if event.subject:
-        told["subject"] = event.subject
-    if event.run_id is not None:
-        told["runid"] = str(event.run_id)
-    if declared is not None:
-        told["dataschema"] = schema_address(base_url, declared)
-    return told
 
 
 def timestamp(moment: datetime) -> str:

@@ -72,7 +72,7 @@ async def read(tx: TenantTx, after: int, limit: int, where: Typed | None = None)
     if after > head.seq:
         raise BadCursor(
             f"The log ends at {head.seq}, before this cursor.",
-            hint="The database may have been restored from a backup: begin again at the beginning.",
+            hint="Begin again at the beginning: the database may have been restored from a backup.",
         )
     if where is None:
         events = await read_events(tx, after, limit, render_changes)
