@@ -8,6 +8,7 @@ import random
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,8 @@ _REPEATABLE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE
 _MOST_ADDRESSES: Final = 4
 _DEFAULT_TIMEOUTS: Final = Timeouts()
 _DEFAULT_RETRY: Final = Retry()
+# A name whose servers are silent holds its thread for many seconds, whoever waits for it: a loop has few of its own.
+_RESOLVING: Final = ThreadPoolExecutor(128, thread_name_prefix="resolve")
 # Whoever sends to the same address again and again does not have it read each time.
 _destination: Final = lru_cache(1024)(rules.destination)
 _log = structlog.get_logger()
@@ -39,7 +42,8 @@ async def resolve(host: str, port: int) -> list[str]:
     Raises:
         OSError: the name cannot be resolved.
     """
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_RESOLVING, ask)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 

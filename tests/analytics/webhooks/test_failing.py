@@ -8,6 +8,7 @@ import pytest
 from stoa.analytics.webhooks import actions, sending_again
 from stoa.analytics.webhooks.rules import SCHEDULE
 from stoa.outbound.http import HttpClient
+from stoa.outbound.model import Timeouts
 from tests.analytics.webhooks.conftest import OK, Ground, hang, ids_of, types_of
 from tests.outbound.server import Answer, Seen, reply
 
@@ -165,6 +166,7 @@ async def test_a_receiver_that_hangs_or_drips_is_given_up_in_time_and_delays_no_
             await asyncio.sleep(0.05)
 
     hanging, dripping = await ground.receiver(answer=hang), await ground.receiver(answer=drip)
+    ground.timeouts = Timeouts(connect=2, read=4, total=4)
     answer, arrived = _counting(2)
     well = await ground.receiver(answer=answer)
     bad = [await ground.endpoint(hanging), await ground.endpoint(dripping)]
@@ -172,9 +174,9 @@ async def test_a_receiver_that_hangs_or_drips_is_given_up_in_time_and_delays_no_
     await ground.happen("a.first", "a.second")
     served = asyncio.create_task(ground.dispatch())
     # The others' events arrive while the first request to each of the bad ones is still under way.
-    await asyncio.wait_for(arrived.wait(), 1.5)
+    await asyncio.wait_for(arrived.wait(), 3.5)
     assert not served.done()
-    await asyncio.wait_for(served, 10)
+    await asyncio.wait_for(served, 30)
     for made in bad:
         (delivery,) = await ground.deliveries(made)
         assert (delivery.state, delivery.error) == ("waiting", "no_answer")
@@ -182,6 +184,7 @@ async def test_a_receiver_that_hangs_or_drips_is_given_up_in_time_and_delays_no_
 
 async def test_hanging_receivers_of_one_tenant_leave_room_for_others(ground: Ground) -> None:
     ground.slots = (4, 2)
+    ground.timeouts = Timeouts(connect=2, read=20, total=20)
     hanging = await ground.receiver(answer=hang)
     answer, arrived = _counting(1)
     well = await ground.receiver(answer=answer)
@@ -192,9 +195,10 @@ async def test_hanging_receivers_of_one_tenant_leave_room_for_others(ground: Gro
     await ground.happen("a.first")
     await ground.happen("b.first", tenant_id=other)
     served = asyncio.create_task(ground.dispatch())
-    await asyncio.wait_for(arrived.wait(), 1.5)
+    await asyncio.wait_for(arrived.wait(), 15)
     assert hanging.connections == 2
-    await served
+    served.cancel()
+    await asyncio.gather(served, return_exceptions=True)
 
 
 def _counting(number: int) -> tuple[Answer, asyncio.Event]:
