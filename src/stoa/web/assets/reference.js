@@ -70,7 +70,7 @@ function tell(form, text) {
 }
 
 function pretty(text, type) {
-  if (!/\bjson\b/.test(type ?? "")) {
+  if (!/\bjson\b/.test(type)) {
     return text;
   }
   try {
@@ -90,24 +90,29 @@ function show(form, answer, began) {
   return shown.querySelector("[data-body]");
 }
 
-// Shows what comes as it comes, so that a stream is seen too.
 async function read(answer, into) {
-  const type = answer.headers.get("content-type");
-  const reader = answer.body?.getReader();
+  const type = answer.headers.get("content-type") ?? "";
+  if (type.startsWith("text/event-stream")) {
+    await follow(answer.body.getReader(), into);
+  } else {
+    into.textContent = pretty(await answer.text(), type) || word("empty");
+  }
+}
+
+// Shows what comes as it comes.
+async function follow(reader, into) {
   const decoder = new TextDecoder();
-  let text = "";
   for (;;) {
-    const { done, value } = reader ? await reader.read() : { done: true };
-    text += decoder.decode(value, { stream: !done });
-    into.textContent = text;
-    if (text.length > MOST_SHOWN) {
-      await reader.cancel();
+    const { done, value } = await reader.read();
+    into.textContent += decoder.decode(value, { stream: !done });
+    if (done) {
+      return;
     }
-    if (done || text.length > MOST_SHOWN) {
-      break;
+    if (into.textContent.length > MOST_SHOWN) {
+      await reader.cancel();
+      return;
     }
   }
-  into.textContent = pretty(text, type) || word("empty");
 }
 
 async function send(form) {
