@@ -72,7 +72,11 @@ def document(operations: Iterable[Operation], *, base_url: str) -> Json:
         },
         "servers": [{"url": base_url, "description": "This server"}],
         "security": [{"bearer": []}],
-        "tags": [{"name": tag, "description": TAGS[tag]} for tag in used],
+        "externalDocs": {"description": "The reference for readers", "url": f"{base_url}/docs/api"},
+        "tags": [
+            {"name": tag, "description": TAGS[tag], "externalDocs": {"url": f"{base_url}/docs/api/{tag.lower()}"}}
+            for tag in used
+        ],
         "paths": _paths(listed, schemas),
         "components": {
             "securitySchemes": _security(base_url),
