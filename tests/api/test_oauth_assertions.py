@@ -98,6 +98,15 @@ async def test_a_key_that_is_taken_away_takes_its_tokens_along(
     assert await shown(database, made, by_secret) is not None
 
 
+async def test_a_new_key_under_an_old_id_ends_what_the_old_one_signed_for(
+    http: httpx2.AsyncClient, database: Database, made: Made
+) -> None:
+    await register(database, made, jwk_of(key_for("ES256"), kid="a"))
+    token = (await http.post(TOKEN, data=signed(made))).json()["access_token"]
+    await register(database, made, jwk_of(key_for("RS256"), kid="a"))
+    assert await shown(database, made, token) is None
+
+
 async def test_a_sandbox_ahead_of_time_takes_assertions_of_today(
     http: httpx2.AsyncClient, database: Database, make_tenant: MakeTenant
 ) -> None:

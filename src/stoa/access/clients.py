@@ -163,7 +163,8 @@ async def set_keys(tx: TenantTx, client_id: ClientId, text: str) -> Client:
         return before
     await tx.execute(_SET_KEYS, tx.tenant_id, client_id, {"keys": keys} if keys else None, tx.now)
     ids = [key["kid"] for key in keys]
-    await tx.execute(_END_SIGNED, tx.tenant_id, client_id, ids)
+    # A new key under the id of an old one is another key: what the old one signed for ends.
+    await tx.execute(_END_SIGNED, tx.tenant_id, client_id, [key["kid"] for key in keys if key in before.keys])
     body = {"before": [key["kid"] for key in before.keys], "after": ids}
     emit(tx, Event("client.keys_changed", f"client:{client_id}", body))
     return await client(tx, client_id)
