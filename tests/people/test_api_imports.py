@@ -12,7 +12,9 @@ from uuid import UUID
 import httpx2
 import pytest
 
+from stoa.access import client_credentials, clients
 from stoa.access.actions import revoke
+from stoa.access.clients_rules import Terms
 from stoa.api.background import FORGET_JOB, KEPT, MOST_OPEN, forgetting_jobs, note_dead
 from stoa.db import embedded
 from stoa.db.database import Database
@@ -93,7 +95,7 @@ async def test_an_import_is_done_in_the_background(
     told = await results(client, path, limit=100)
     assert [one["index"] for one in told] == list(range(len(items)))
     refused = await results(client, path, filter="status ge 400")
-    assert [(one["index"], one["problem"]["field"]) for one in refused] == [(3, ""), (AT_ONCE, "person.titel")]
+    assert [(one["index"], one["problem"].get("field")) for one in refused] == [(3, None), (AT_ONCE, "person.titel")]
     assert refused[0]["problem"]["type"] == "http://127.0.0.1:8000/docs/problems/bad_body"
     backwards = await results(client, path, limit=200, sort="-index", fields="index")
     assert [one["index"] for one in backwards] == list(range(len(items)))[::-1]
@@ -166,6 +168,21 @@ async def test_an_import_ends_with_the_credential_that_asked_for_it(
         assert (ended["state"], ended["problem"]["code"], ended["done"]) == ("failed", "client_ended", 0)
         assert ended["problem"]["type"] == "http://127.0.0.1:8000/docs/problems/client_ended"
         assert await people(other) == []
+
+
+async def test_an_import_ends_when_its_client_may_not_write_any_more(
+    server: embedded.Server, client: httpx2.AsyncClient, database: Database, tenant_id: TenantId
+) -> None:
+    async with database.tenant(tenant_id) as tx:
+        portal = await clients.create_client(tx, Terms("Gate", ["people:write"]))
+        key = await client_credentials.issue(tx, portal.client_id, "api_key")
+    async with serving(server, key.token) as gate:
+        path = await asked(gate, newcomers(1))
+    async with database.tenant(tenant_id) as tx:
+        await clients.change_client(tx, portal.client_id, Terms("Gate", ["people:read"]))
+    await work(database, tenant_id, path)
+    ended = await job(client, path)
+    assert (ended["state"], ended["problem"]["code"], ended["done"]) == ("failed", "client_ended", 0)
 
 
 async def test_a_job_that_was_given_up_says_so(

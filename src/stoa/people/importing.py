@@ -8,6 +8,7 @@ import structlog
 
 from stoa.access import clients_queries
 from stoa.access.queries import credential
+from stoa.access.scopes import granted
 from stoa.api import background
 from stoa.api.background import ApiJob, Result, Stretch
 from stoa.api.problems import problem_members
@@ -23,11 +24,14 @@ IMPORT_JOB: Final = "people.import"
 # Items of one transaction: few enough for a second or two, so that whoever waits for a row does not wait long.
 AT_ONCE: Final = 200
 _ATTEMPTS: Final = 5
+# What an import was asked for with: a client that has lost it meanwhile writes nothing more.
+_SCOPE: Final = "people:write"
 _log: Final[Any] = structlog.get_logger("stoa.people")
 
 
 class ClientEnded(Problem):
-    """The API client, or the token, on whose behalf the work was done is disabled, deleted, revoked or expired.
+    """The API client, or the token, on whose behalf the work was done is disabled, deleted, revoked or expired, or has
+    lost the scope that the work takes.
 
     What was done before that stays. Make a new import with a credential that opens.
     """
@@ -75,7 +79,7 @@ async def _once(run: JobRun, job_id: UUID) -> bool:
         if job is None or job.ended:
             return False
         if not await _still_good(tx, job.actor):
-            problem = ClientEnded("The API client or token on whose behalf this was done has ended.")
+            problem = ClientEnded("The API client or token on whose behalf this was done has ended, or may not write.")
             await background.end(tx, job, "failed", problem_members(problem, base_url=""))
             return False
         stretch = await background.take(tx, job_id)
@@ -103,7 +107,7 @@ def _result(done: ItemResult) -> Result:
 
 
 async def _still_good(tx: TenantTx, actor: str) -> bool:
-    """Whether the client or credential of this actor is still let in."""
+    """Whether the client or credential of this actor is still let in, and may still write."""
     kind, _, text = actor.partition(":")
     found = parse_id(text)
     if found is None:
@@ -113,6 +117,6 @@ async def _still_good(tx: TenantTx, actor: str) -> bool:
             client = await clients_queries.client(tx, ClientId(found))
         except NotFound:
             return False
-        return client.disabled_at is None
+        return client.disabled_at is None and granted(client.scopes, _SCOPE)
     token = await credential(tx, CredentialId(found))
-    return token is not None and token.revoked_at is None and (token.expires_at is None or token.expires_at > tx.now)
+    return token is not None and token.opens_at(tx.now) and granted(token.scopes, _SCOPE)
