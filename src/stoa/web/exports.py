@@ -26,7 +26,12 @@ async def csv_export(
 
     filename: what the line calls the list, without its ending.
     """
-    name = filename.removesuffix(".csv")
+    await note_export(visit, filename.removesuffix(".csv"))
+    return csv_answer(filename, header, rows)
+
+
+async def note_export(visit: Visit, name: str) -> None:
+    """Writes down that somebody took the list of this name with them."""
     body = {"list": name, "filtered": bool({"q", "filter"} & visit.request.query_params.keys())}
     if visit.tenant is None:
         async with visit.platform() as tx:
@@ -34,7 +39,6 @@ async def csv_export(
     else:
         async with visit.writing() as tx:
             emit(tx, Event("list.exported", f"list:{name}", body))
-    return csv_answer(filename, header, rows)
 
 
 def csv_answer(filename: str, header: Sequence[str], rows: AsyncIterator[Sequence[object]]) -> StreamingResponse:

@@ -144,6 +144,10 @@ async def test_events_are_taken_away_as_csv_and_as_json_lines(desk: Desk) -> Non
     assert answer.headers["content-disposition"] == 'attachment; filename="events.jsonl"'
     for path in (".csv", ".jsonl"):
         assert (await desk.get(f"{path}?filter=nothing")).status_code == 400
+    # Each way of taking them is written down.
+    await number(desk.database, desk.tenant_id)
+    taken = await desk.get(".jsonl?filter=" + quote('type eq "list.exported"'))
+    assert [msgspec.json.decode(line)["data"]["list"] for line in taken.text.splitlines()] == ["events"] * 2
 
 
 async def test_following_is_offered_and_can_be_stopped(desk: Desk) -> None:

@@ -23,7 +23,7 @@ from stoa.events.selecting import CATALOGUE
 from stoa.kernel.cursors import number_mark, read_position
 from stoa.kernel.filters import Typed
 from stoa.kernel.problems import BadInput, NotFound
-from stoa.web.exports import csv_export
+from stoa.web.exports import csv_export, note_export
 from stoa.web.guarding import tenant_page
 from stoa.web.listing import Ask, Listing, Slice, read_ask
 from stoa.web.visiting import Shell, Visit
@@ -47,7 +47,7 @@ def event_pages(shell: Shell, base_url: str, subjects: SubjectNames) -> list[Rou
         return await _one(visit, base_url, subjects)
 
     async def lines(visit: Visit) -> Response:
-        return _jsonl(visit, base_url)
+        return await _jsonl(visit, base_url)
 
     def page(path: str, handler: Callable[[Visit], Any]) -> Route:
         return tenant_page(shell, f"{_PATH}{path}", handler, needs=Permission.PEOPLE_VIEW)
@@ -164,8 +164,9 @@ async def _csv(visit: Visit) -> Response:
     return await csv_export(visit, "events.csv", CSV_HEADER, _lines(visit, _checked(visit)))
 
 
-def _jsonl(visit: Visit, base_url: str) -> Response:
+async def _jsonl(visit: Visit, base_url: str) -> Response:
     where = _checked(visit)
+    await note_export(visit, "events")
 
     async def documents() -> AsyncGenerator[bytes]:
         async for events in _pages(visit, where):
