@@ -223,6 +223,11 @@ async def test_what_cannot_be_said_is_named(client: httpx2.AsyncClient, said: di
     assert await people(client) == []
 
 
+async def test_a_blank_text_is_refused_in_words(client: httpx2.AsyncClient) -> None:
+    refused = await client.post("/v1/people", json={"title": " "}, headers=key())
+    assert refused.json()["detail"] == "title: Expected 'str' that is not blank."
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"null", b'{"title": "\xff"}', b'{"title": "\\ud800"}', b"[" * 90_000]
 )

@@ -17,6 +17,8 @@ _JSON_TYPES: Final = frozenset({"application/json", "application/merge-patch+jso
 # "Expected `int` - at `$.limit`", "Object contains unknown field `x`", "... missing required field `x` - at `$.y`".
 _AT: Final = re.compile(r" - at `\$\.?(.*)`$")
 _NAMED: Final = re.compile(r"(?:unknown|required) field `([^`]*)`")
+# How msgspec tells that a text must hold something besides spaces.
+_NOT_BLANK: Final = r"matching regex '\\S'"
 _NUL: Final = "\x00"
 _NUMBER: Final = re.compile(r"[-+]?[0-9.]+")
 
@@ -173,7 +175,7 @@ def refused_body(error: msgspec.DecodeError | UnicodeDecodeError | RecursionErro
     match error:
         case msgspec.ValidationError():
             detail, name = _told(error)
-            return BadBody(f"{detail}.", field=name)
+            return BadBody(f"{detail}.", field=name or None)
         case msgspec.DecodeError():
             return BadBody(f"The body is not JSON: {error}.")
         case UnicodeDecodeError():
@@ -190,7 +192,7 @@ def _told(error: msgspec.ValidationError) -> tuple[str, str]:
     at = _AT.search(text)
     named = _NAMED.search(text)
     where = ".".join(part for part in (at[1] if at else "", named[1] if named else "") if part)
-    words = _AT.sub("", text).replace("`", "'")
+    words = _AT.sub("", text).replace("`", "'").replace(_NOT_BLANK, "that is not blank")
     return (f"{where}: {words}" if where and not named else words), where
 
 
