@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from stoa.access.actions import issue_token, revoke
+from stoa.access.scopes import ALL_READ, ALL_WRITE, SCOPES
 from stoa.db import embedded
 from stoa.db.database import Database
 from stoa.kernel.ids import TenantId
@@ -148,3 +149,16 @@ async def test_a_header_cannot_choose_the_tenant(
     async with serving(server, await token_of(database, tenant_id)) as caller:
         answer = await caller.get("/v1/tenant", headers=headers)
     assert answer.json()["id"] == str(tenant_id)
+
+
+async def test_every_scope_opens_something(server: embedded.Server) -> None:
+    async with serving(server) as client:
+        document = (await client.get("/v1/openapi.json")).json()
+    asked = {
+        scope
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        for one in operation["security"]
+        for scope in one.get("oauth2", ())
+    }
+    assert asked == set(SCOPES) - {ALL_READ, ALL_WRITE}

@@ -21,7 +21,7 @@ _RESOURCES: Final[Mapping[str, str]] = {
     "tenant": "the tenant's own settings",
     "jobs": "what runs in the background on an API client's behalf",
 }
-_ONLY_READ: Final = frozenset({"audit", "events", "sources"})
+_ONLY_READ: Final = frozenset({"audit", "clients", "events", "sources", "tenant"})
 
 # Scope to its meaning, for people who choose among them.
 SCOPES: Final[Mapping[str, str]] = {
