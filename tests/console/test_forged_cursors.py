@@ -12,6 +12,8 @@ import pytest
 from starlette.requests import Request
 
 from stoa.access.permissions import Role
+from stoa.analytics.webhooks.actions import create_endpoint
+from stoa.analytics.webhooks.model import Settings as WebhookSettings
 from stoa.db.embedded import Server
 from stoa.kernel.cursors import Mark, Position, encode_cursor
 from stoa.tenants.model import TenantListing
@@ -71,6 +73,9 @@ async def test_a_forged_cursor_is_refused_by_every_list(world: World, of_a_kind:
     async with world.parts.database.platform() as tx:
         tenant = next(one for one in await list_tenants(tx) if one.slug == company.slug)
     run = f"{company.base}/runs/{company.held.run_id}"
+    async with world.parts.database.tenant(company.tenant_id) as tx:
+        hook = WebhookSettings("https://hooks.acme.example/stoa", "Directory", 'type sw "person."')
+        endpoint = (await create_endpoint(tx, world.parts.sealer, hook)).endpoint
     pages = {
         "board": "/console",
         "operators": "/console/operators",
@@ -86,6 +91,10 @@ async def test_a_forged_cursor_is_refused_by_every_list(world: World, of_a_kind:
         "alerts-resolved": f"{company.base}/alerts/resolved",
         "alerts-all": f"{company.base}/alerts/all",
         "events": f"{company.base}/events",
+        "api-clients": f"{company.base}/api-clients",
+        "webhook-deliveries": f"{company.base}/webhooks/{endpoint.endpoint_id}",
+        "audit": f"{company.base}/audit",
+        "platform-audit": "/console/audit",
     }
     assert set(pages) == set(listings()), "every list of the application is asked here"
     async with browsers(world.app, world.parts.database) as people:
