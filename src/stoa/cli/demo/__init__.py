@@ -243,6 +243,9 @@ def _what_next(running: Stack, simulators: Simulators, everybody: Sequence[Onboa
         f"stoa tenant clock {slug} --days 1",
         f"stoa sync run {slug} workday",
         f"stoa sync rollback {slug} RUN",
+        f"stoa token create {slug} --scope api:read,api:write",
+        f"curl -H 'Authorization: Bearer TOKEN' '{running.base_url}/v1/people?limit=3&fields=display_name,email'",
+        f"curl -N -H 'Authorization: Bearer TOKEN' {running.base_url}/v1/events/stream",
         f"curl {running.base_url}/readyz",
     ):
         out.print(f"  {line}")
@@ -263,5 +266,6 @@ def _how_to_sign_in(running: Stack, password: str, waiting: Onboarded | None) ->
     out.print(f"  password   {password}   (you choose your own at the first sign-in)", highlight=False, markup=False)
     if waiting is not None:
         out.print(f"  A sync of {waiting.company.name} is held there and waits for your decision.")
+    out.print(f"The reference of the public API is at {running.base_url}/docs/api; its calls can be tried there.")
     out.print("Mail that would have been sent lies in the console's mailbox.")
     out.print("Ctrl-C ends everything and leaves nothing behind.")
