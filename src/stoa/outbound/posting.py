@@ -66,7 +66,7 @@ class _Connection(asyncio.Protocol):
         """Keeps the way back."""
         self._transport = transport  # pyright: ignore[reportAttributeAccessIssue] - of a stream it is one that writes
 
-    def data_received(self, data: bytes) -> None:
+    def received(self, data: bytes) -> None:
         """Reads on."""
         if self._complete:
             # Nobody has asked for this.
@@ -80,6 +80,9 @@ class _Connection(asyncio.Protocol):
             return
         if self._bytes > _MOST_BYTES and not self._complete:
             self.close()
+
+    # asyncio's name for it.
+    data_received = received
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - as asyncio calls it
         """Whoever waits is told."""
