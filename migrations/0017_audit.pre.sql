@@ -41,7 +41,7 @@ CREATE TABLE chain_check (
 SELECT secure_tenant_table('chain_check', 'SELECT, INSERT, UPDATE');
 -- As it is for a tenant that is made from now on: daily, not all at once.
 INSERT INTO schedule (tenant_id, schedule_id, kind, key, args, cron, time_zone, next_at)
-SELECT tenant_id, gen_random_uuid(), 'audit.check', '', '{}', m % 60 || ' ' || 1 + m / 60 || ' * * *', time_zone, now()
+SELECT tenant_id, gen_random_uuid(), 'audit.check', '', '{}', m % 60 || ' ' || 1 + m / 60 || ' * * *', time_zone, now() + m * interval '1 minute'
 FROM (SELECT tenant_id, time_zone, abs(hashtext(tenant_id::text)) % 240 AS m FROM tenant) AS existing;
 
 -- The platform's own log: what happens to the operators' accounts, which are of no tenant. Written under the lock of its
