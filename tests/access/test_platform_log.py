@@ -1,5 +1,6 @@
 """The platform's own log: what it tells, that it is whole, and that whoever serves can only add to it."""
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -228,3 +229,21 @@ async def test_a_changed_password_is_told(database: Database, make_account: Make
     assert [one.type for one in told[-2:]] == ["operator.password_changed", "operator.sessions_closed"]
     assert (told[-2].request_id, told[-2].address) == ("r9", "192.0.2.77")
     assert new not in str(told)
+
+
+async def test_many_who_write_at_once_leave_one_whole_chain(database: Database, make_account: MakeAccount) -> None:
+    accounts = [await make_account() for _ in range(6)]
+
+    async def act(number: int) -> None:
+        # Two accounts in one transaction, in either order: nobody may wait for another in a ring.
+        pair = (accounts[number % 6], accounts[(number + 1) % 6]) if number % 2 else (accounts[0], accounts[5])
+        async with database.platform(Origin(f"operator:{number}", "console")) as tx:
+            for account in sorted(pair, key=lambda one: one.operator.operator_id):
+                await operators.enable(tx, account.operator.operator_id)
+                note(tx, "operator.signed_out", f"operator:{account.operator.operator_id}")
+
+    await asyncio.gather(*(act(number) for number in range(24)))
+    async with database.platform() as tx:
+        numbers = [row["entry_no"] for row in await tx.fetch("SELECT entry_no FROM platform_entry ORDER BY entry_no")]
+        assert (await check_platform_log(tx)).broken is None
+    assert numbers == list(range(1, len(numbers) + 1))
