@@ -60,7 +60,7 @@ class PersonInput(PersonValues, frozen=True, kw_only=True, forbid_unknown_fields
     external_id: Annotated[_Text, Meta(description="The client's own id of the person, of one person alone.")] = UNSET
 
 
-class Resolution(msgspec.Struct, frozen=True):
+class PersonResolution(msgspec.Struct, frozen=True):
     """What became of what was said."""
 
     outcome: Annotated[
@@ -91,7 +91,7 @@ class Overruled(msgspec.Struct, frozen=True):
 class WrittenPerson(Person, frozen=True, kw_only=True):
     """A person after a change: the values in effect, and what became of those that were sent."""
 
-    resolution: Resolution
+    resolution: PersonResolution
     overruled: Annotated[
         list[Overruled],
         Meta(description="Members of the request whose value in effect is another, and why. Empty: all are in effect."),
@@ -154,7 +154,7 @@ class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
     action: Annotated[str | None, Meta(description="As asked for; null where it could not be read.")] = None
     id: Annotated[UUID | None, Meta(description="The person.")] = None
     external_id: Annotated[str | None, Meta(description="As the item named it.")] = None
-    resolution: Resolution | None = None
+    resolution: PersonResolution | None = None
     problem: Annotated[
         dict[str, Any] | None, Meta(description="Why it was not done, as a problem document (RFC 9457).")
     ] = None

@@ -23,7 +23,7 @@ from stoa.people import actions, queries
 from stoa.people.fields import FIELDS, Value
 from stoa.people.model import Asserted, Changed, Provisioned, Record, Refused, Unchanged
 from stoa.people.routes import no_such_person
-from stoa.people.wire_write import PersonInput, PersonValues, Resolution
+from stoa.people.wire_write import PersonInput, PersonValues, PersonResolution
 from stoa.tenants.model import Source
 from stoa.tenants.queries import source as source_of
 
@@ -73,7 +73,7 @@ class Written:
     """A record after a change, and what became of it."""
 
     record: Record
-    resolution: Resolution
+    resolution: PersonResolution
 
     @property
     def made(self) -> bool:
@@ -176,11 +176,11 @@ async def _provisioned(tx: TenantTx, made: Provisioned | Refused) -> Written | R
         case Refused():
             return made
         case Provisioned(record, rule, revived=True):
-            outcome: Resolution = Resolution("revived", rule)
+            outcome: PersonResolution = PersonResolution("revived", rule)
         case Provisioned(record, "nobody_matches"):
-            outcome = Resolution("created", "nobody_matches")
+            outcome = PersonResolution("created", "nobody_matches")
         case Provisioned(record, rule):
-            outcome = Resolution("linked", rule)
+            outcome = PersonResolution("linked", rule)
         case _:
             assert_never(made)
     await _welcome(tx, record)
@@ -192,11 +192,11 @@ async def _told(tx: TenantTx, before: Record, done: Changed | Unchanged | Refuse
         case Refused():
             return done
         case Unchanged(record):
-            return Written(record, Resolution("unchanged"))
+            return Written(record, PersonResolution("unchanged"))
         case Changed(record):
             if not before.present or before.scim_external_id != record.scim_external_id:
                 await _welcome(tx, record)
-            return Written(record, Resolution("updated" if before.present else "revived"))
+            return Written(record, PersonResolution("updated" if before.present else "revived"))
         case _:
             assert_never(done)
 
