@@ -23,7 +23,7 @@ from stoa.people import actions, queries
 from stoa.people.fields import FIELDS, Value
 from stoa.people.model import Asserted, Changed, Provisioned, Record, Refused, Unchanged
 from stoa.people.routes import no_such_person
-from stoa.people.wire_write import PersonInput, PersonValues, PersonResolution
+from stoa.people.wire_write import PersonInput, PersonResolution, PersonValues
 from stoa.tenants.model import Source
 from stoa.tenants.queries import source as source_of
 
