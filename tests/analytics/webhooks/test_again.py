@@ -178,3 +178,14 @@ async def test_deliveries_are_removed_after_thirty_days_and_the_log_is_still_sen
         attempts = await tx.fetchval("SELECT count(*) FROM webhook_attempt WHERE tenant_id = $1", tx.tenant_id)
     assert due == ground.clock.now + timedelta(days=1)
     assert attempts == 1
+
+
+async def test_many_that_were_asked_for_by_hand_are_all_sent(ground: Ground) -> None:
+    served = await ground.receiver()
+    made = await ground.endpoint(served, 'type sw "a."')
+    await ground.act(lambda tx: actions.disable_endpoint(tx, made.endpoint.endpoint_id))
+    for _ in range(45):
+        await ground.act(lambda tx: sending_again.send_test(tx, made.endpoint.endpoint_id))
+    await ground.dispatch()
+    assert len(set(ids_of(served))) == 45
+    assert {one.state for one in await ground.deliveries(made)} == {"delivered"}

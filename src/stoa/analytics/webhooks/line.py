@@ -131,7 +131,9 @@ class Line:
 
     async def _more(self) -> bool:
         """Whether there is a reason to go on. What was done is written down meanwhile, when it is time for that."""
-        if self._is_blocked() and not self.asked:
+        if self.asked:
+            return True
+        if self._is_blocked():
             return False
         quiet_at = time.monotonic() + 2 * self.desk.linger
         while not self.again.is_set():
