@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,12 @@ import pytest
 from stoa.access.actions import revoke
 from stoa.access.queries import credentials
 from stoa.analytics.stream import sending
+from stoa.analytics.stream.reading import LOOKS_AT_ONCE, Follower, following
 from stoa.composition import Store, platform
 from stoa.db import embedded
 from stoa.db.database import Database
+from stoa.db.transactions import SYSTEM
+from stoa.events.selecting import selected
 from stoa.kernel.ids import TenantId
 from stoa.main import serve
 from stoa.settings import Settings
@@ -216,3 +219,27 @@ async def test_a_stream_that_waits_holds_no_connection(
             await write(database, tenant_id, "domain:c.example")
             answers = await asyncio.wait_for(asyncio.gather(*waiting), 20)
         assert {item["subject"] for answer in answers for item in answer.json()["items"]} == {"domain:c.example"}
+
+
+async def test_followers_of_one_tenant_look_by_turns(database: Database, tenant_id: TenantId, token: str) -> None:
+    assert token
+    at_once = most = 0
+    async with AsyncExitStack() as stack:
+        followers = [
+            await stack.enter_async_context(
+                following(database, tenant_id, SYSTEM, selected('subject eq "nothing"'), asyncio.Event())
+            )
+            for _ in range(12)
+        ]
+
+        async def look(follower: Follower) -> None:
+            nonlocal at_once, most
+            async with follower.turns:
+                at_once += 1
+                most = max(most, at_once)
+                await asyncio.sleep(0)
+                at_once -= 1
+            assert (await follower.wait(0, 10, 0)).events == ()
+
+        await asyncio.gather(*(look(one) for one in followers))
+    assert most == LOOKS_AT_ONCE

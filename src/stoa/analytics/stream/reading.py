@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from weakref import WeakValueDictionary
 
 from stoa.changes.rendering import render_changes
 from stoa.db.database import Database
@@ -22,6 +23,9 @@ MOST_SCANNED: Final = 2_000
 _AT_ONCE: Final = 500
 # Bells may be lost with a connection: every reader looks for itself besides.
 POLL_SECONDS: Final = 1.0
+# Of one tenant's followers in one process, so that the pool's connections are not all theirs.
+LOOKS_AT_ONCE: Final = 4
+_turns: Final[WeakValueDictionary[TenantId, asyncio.Semaphore]] = WeakValueDictionary()
 _LAST: Final = """
 SELECT first_seq + n - 1 AS seq, at FROM entry WHERE tenant_id = $1 AND first_seq IS NOT NULL
 ORDER BY first_seq DESC LIMIT 1"""
@@ -141,6 +145,7 @@ class Follower:
     Attributes:
         stopping: set when the server stops.
         bell: rung whenever events get their numbers, and when the server stops.
+        turns: shared by the followers of the tenant in this process.
     """
 
     database: Database
@@ -149,10 +154,11 @@ class Follower:
     where: Typed | None
     stopping: asyncio.Event
     bell: asyncio.Event
+    turns: asyncio.Semaphore
 
     async def look(self, after: int, limit: int) -> Reading:
         """What there is, in a transaction of its own. Raises BadCursor."""
-        async with self.database.tenant(self.tenant_id, self.origin, read_only=True) as tx:
+        async with self.turns, self.database.tenant(self.tenant_id, self.origin, read_only=True) as tx:
             return await read(tx, after, limit, self.where)
 
     async def next(self, after: int, limit: int, until: float) -> Reading:
@@ -166,12 +172,16 @@ class Follower:
         while True:
             # Before the look: what gets its number after the look rings.
             self.bell.clear()
+            began = clock()
             reading = await self.look(after, limit)
             after = reading.after
             left = until - clock()
             if reading.events or left <= 0 or self.stopping.is_set():
                 return reading
-            if not reading.has_more:
+            if reading.has_more:
+                # Through a long log that does not match: half of the time is others'.
+                await asyncio.sleep(min(left, clock() - began))
+            else:
                 try:
                     await asyncio.wait_for(self.bell.wait(), min(left, POLL_SECONDS))
                 except TimeoutError:
@@ -187,10 +197,11 @@ async def following(
     database: Database, tenant_id: TenantId, origin: Origin, where: Typed | None, stopping: asyncio.Event
 ) -> AsyncGenerator[Follower]:
     """A follower for the length of a block."""
+    turns = _turns.setdefault(tenant_id, asyncio.Semaphore(LOOKS_AT_ONCE))
     async with database.notifier.listening(NUMBERED_CHANNEL) as bell:
         ringer = asyncio.create_task(_ring_at(stopping, bell))
         try:
-            yield Follower(database, tenant_id, origin, where, stopping, bell)
+            yield Follower(database, tenant_id, origin, where, stopping, bell, turns)
         finally:
             ringer.cancel()
 

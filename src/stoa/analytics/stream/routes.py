@@ -52,7 +52,8 @@ class StreamQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """The query parameters of the stream of server-sent events."""
 
     cursor: Annotated[
-        CursorText | None, msgspec.Meta(description=f"{_CURSOR} A Last-Event-ID header comes before it and before `from`.")
+        CursorText | None,
+        msgspec.Meta(description=f"{_CURSOR} A Last-Event-ID header comes before it and before `from`."),
     ] = None
     filter: Annotated[FilterText | None, msgspec.Meta(description=_FILTER)] = None
     begin: Annotated[_Text | None, msgspec.Meta(description=_FROM)] = msgspec.field(default=None, name="from")
