@@ -41,15 +41,17 @@ LOOKED_THROUGH: Final = 20_000
 # A transaction's time is that of its beginning, and its place that of its end: none takes longer than this.
 _LONGEST_TRANSACTION: Final = timedelta(hours=2)
 _FREQUENT: Final = "person"
-# The entries with events of a person, and those of the changes of runs that are about them. $2: the person.
+# The entries with events of a person, and those of the changes of runs that are about them: of a run's entries the
+# last that begins at or before the change. Batches of changes do not overlap, and a single change begins its own entry.
+# $2: the person.
 _OF_PERSON: Final = """(
   SELECT v.entry_no FROM event v WHERE v.tenant_id = $1 AND v.subject = $2::uuid::text
   UNION ALL
   SELECT o.entry_no FROM change z
   CROSS JOIN LATERAL (
-    SELECT b.entry_no FROM entry b
-    WHERE b.tenant_id = $1 AND b.run_id = z.run_id AND b.ord_from <= z.ord AND b.ord_to >= z.ord) AS o
-  WHERE z.tenant_id = $1 AND z.person_id = $2::uuid) AS own"""
+    SELECT b.entry_no, b.ord_to FROM entry b WHERE b.tenant_id = $1 AND b.run_id = z.run_id AND b.ord_from <= z.ord
+    ORDER BY b.ord_from DESC LIMIT 1) AS o
+  WHERE z.tenant_id = $1 AND z.person_id = $2::uuid AND o.ord_to >= z.ord) AS own"""
 _AFTER_ALL: Final = 2**62
 
 # What stands in the log itself; what a request changed of one person, and what became of them for it; and of the person
