@@ -24,6 +24,7 @@ from stoa.analytics.webhooks.line import Desk
 from stoa.analytics.webhooks.sending import Way
 from stoa.analytics.webhooks.slots import Slots
 from stoa.api.background import forgetting_jobs, note_dead
+from stoa.api.idempotency import answer_jobs
 from stoa.changes.rendering import render_changes
 from stoa.db.database import Database, open_database
 from stoa.db.keyring import KeyRing
@@ -90,6 +91,7 @@ class Platform:
             KEYS_JOB: fill_keys,
             **importing_jobs(),
             **forgetting_jobs(),
+            **answer_jobs(),
             **webhook_jobs(),
         }
 

@@ -16,24 +16,33 @@ from uuid import UUID
 from stoa.api.errors import BadHeader, IdempotencyInFlight, IdempotencyKeyMissing, IdempotencyKeyReused
 from stoa.api.operations import Operation
 from stoa.db.transactions import TenantTx
+from stoa.jobs.actions import enqueue
+from stoa.jobs.run import Handler, JobRun
 from stoa.tenants.sealing import Sealer
 
 _TABLE: Final = "idempotency_key"
 HEADER: Final = "idempotency-key"
 KEPT: Final = timedelta(hours=24)
 LONGEST: Final = 255
-# Whoever stores an answer clears some that are past their time, so that the table stays small without a job.
+# Whoever stores an answer clears some that are past their time, so that the table stays small; the job clears what is
+# left of a tenant whose clients have fallen silent.
 _CLEARED_AT_ONCE: Final = 20
+_FORGOTTEN_AT_ONCE: Final = 500
+FORGET_JOB: Final = "api.forget_answers"
+_DAY: Final = timedelta(days=1)
 
 _STORED: Final = """
 SELECT request_digest, status, headers, body FROM idempotency_key
 WHERE tenant_id = $1 AND holder = $2 AND key = $3 AND made_at > $4"""
 
+# Gives whether there were answers before: then the job has been asked for already.
 _STORE: Final = """
+WITH before AS (SELECT EXISTS (SELECT FROM idempotency_key WHERE tenant_id = $1) AS there)
 INSERT INTO idempotency_key (tenant_id, holder, key, request_digest, status, headers, body, made_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (tenant_id, holder, key) DO UPDATE SET request_digest = excluded.request_digest,
-  status = excluded.status, headers = excluded.headers, body = excluded.body, made_at = excluded.made_at"""
+  status = excluded.status, headers = excluded.headers, body = excluded.body, made_at = excluded.made_at
+RETURNING (SELECT there FROM before)"""
 
 _CLEAR: Final = """
 DELETE FROM idempotency_key WHERE tenant_id = $1 AND (holder, key) IN (
@@ -121,9 +130,34 @@ async def begin(tx: TenantTx, key: Key, sealer: Sealer) -> Stored | None:
 async def store(tx: TenantTx, key: Key, answer: Stored, sealer: Sealer) -> None:
     """Keeps the answer for 24 hours, in the transaction of the work."""
     body = sealer.seal(answer.body, tx.tenant_id, _TABLE, key.row_id)
-    await tx.execute(
+    is_asked_for = await tx.fetchval(
         _STORE,
         *(tx.tenant_id, key.holder, key.text, key.digest, answer.status, [list(one) for one in answer.headers]),
         *(body, tx.now),
     )
+    if not is_asked_for:
+        await enqueue(tx, FORGET_JOB, "", due_at=tx.now + _DAY)
     await tx.execute(_CLEAR, tx.tenant_id, tx.now - KEPT, _CLEARED_AT_ONCE)
+
+
+def answer_jobs() -> dict[str, Handler]:
+    """The handler that forgets answers."""
+    return {FORGET_JOB: _forget}
+
+
+async def _forget(run: JobRun) -> None:
+    """Forgets what is past its time, and asks for itself until nothing was left to forget: whoever stores an
+    answer where there are none asks for it too, so none is overlooked.
+    """
+    forgotten = 0
+    while True:
+        async with run.database.tenant(run.tenant_id, run.origin) as tx:
+            await run.fence(tx)
+            gone = await tx.execute(_CLEAR, tx.tenant_id, tx.now - KEPT, _FORGOTTEN_AT_ONCE)
+            forgotten += gone
+            if gone:
+                continue
+            left = await tx.fetchval("SELECT EXISTS (SELECT FROM idempotency_key WHERE tenant_id = $1)", tx.tenant_id)
+            if left or forgotten:
+                await enqueue(tx, FORGET_JOB, "", due_at=tx.now + _DAY)
+            return
