@@ -66,7 +66,8 @@ class Sequencer:
 
     async def _look(self, bell: asyncio.Event) -> None:
         try:
-            async with self._database.platform() as tx:
+            # One statement, so no transaction around it: the events wait for each round trip.
+            async with self._database.platform_at_once() as tx:
                 tenants = await tenants_with_unnumbered(tx)
         except TROUBLE as error:
             _told(error)

@@ -108,10 +108,10 @@ async def test_recovery_says_from_where(client: httpx2.AsyncClient, database: Da
         await number_entries(tx)
     address = f"/v1/webhooks/{first['id']}/recover"
     assert (await client.post(address, json={})).status_code == 400
-    assert (await client.post(address, json={"sequence": "0"})).status_code == 400
-    assert (await client.post(address, json={"sequence": "999999"})).status_code == 409
+    assert (await client.post(address, json={"sequence": 0})).status_code == 400
+    assert (await client.post(address, json={"sequence": 999999})).status_code == 409
     # Nothing of the log has been passed yet, so nothing can be sent once more.
-    assert (await client.post(address, json={"sequence": "1"})).status_code == 409 or first["sequence"] != "0"
+    assert (await client.post(address, json={"sequence": 1})).status_code == 409 or first["sequence"] != 0
 
 
 @pytest.mark.parametrize("only_failed", [False, True])
@@ -157,7 +157,7 @@ async def test_who_may_not_read_events_has_none_sent(
             await blind.patch(where, json={"url": "https://elsewhere.example/"}, headers=etag),
             await blind.patch(where, json={"events": ""}, headers=etag),
             await blind.patch(where, json={"state": "active"}, headers=etag),
-            await blind.post(f"{where}/recover", json={"sequence": "1"}),
+            await blind.post(f"{where}/recover", json={"sequence": 1}),
             await blind.post(f"{where}/deliveries/{asked}/resend"),
         ]
         assert [(one.status_code, one.json()["scope"]) for one in refused] == [(403, "events:read")] * 6

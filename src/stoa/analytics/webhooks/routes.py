@@ -240,9 +240,9 @@ async def _recover(call: Call[Any, RecoverySince]) -> Answer:
             raise BadInput("What failed is found by a moment: since.", field="since")
         asked = await sending_again.resend_failed(call.tx, _id(call), given.since)
         return Answer(202, RecoveryBegun(None, asked))
-    since = given.since if given.since is not None else int(given.sequence or 0)
+    since = given.since if given.since is not None else given.sequence or 0
     after = await sending_again.recover(call.tx, _id(call), since)
-    return Answer(202, RecoveryBegun(str(after), None))
+    return Answer(202, RecoveryBegun(after, None))
 
 
 # ------------------------------------------------------------------ deliveries

@@ -65,7 +65,7 @@ class Webhook(msgspec.Struct, frozen=True):
         DisabledReason | None,
         msgspec.Meta(description="By a person; because it answered 410; because nothing arrived for about three days."),
     ]
-    sequence: Annotated[str, msgspec.Meta(description="The number of the last event that is done with.")]
+    sequence: Annotated[int, msgspec.Meta(description="The number of the last event that is done with.")]
     success_at: Annotated[datetime, _MOMENT] | None
     failing_since: Annotated[datetime, _MOMENT] | None
     next_attempt_at: Annotated[datetime, _MOMENT] | None
@@ -90,8 +90,7 @@ class RecoverySince(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     since: Annotated[datetime, msgspec.Meta(tz=True, description="A moment.")] | None = None
     sequence: (
-        Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,17}$", description="The number of the first event to send.")]
-        | None
+        Annotated[int, msgspec.Meta(ge=1, le=2**53, description="The number of the first event to send.")] | None
     ) = None
     only_failed: Annotated[
         bool, msgspec.Meta(description="Only what was given up since the moment, each by itself, out of order.")
@@ -101,7 +100,7 @@ class RecoverySince(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RecoveryBegun(msgspec.Struct, frozen=True):
     """What is sent once more."""
 
-    after: Annotated[str | None, msgspec.Meta(description="The number of the event after which it begins.")]
+    after: Annotated[int | None, msgspec.Meta(description="The number of the event after which it begins.")]
     deliveries: Annotated[int | None, msgspec.Meta(description="How many failed deliveries are sent again.")]
 
 
@@ -117,7 +116,7 @@ class WebhookDelivery(msgspec.Struct, frozen=True):
     message_id: Annotated[
         str, msgspec.Meta(description="The header webhook-id: the same whenever the same event is sent.")
     ]
-    sequence: Annotated[str | None, msgspec.Meta(description="The event's number; null for a test.")]
+    sequence: Annotated[int | None, msgspec.Meta(description="The event's number; null for a test.")]
     event_type: str
     state: Annotated[
         DeliveryState,
@@ -162,13 +161,13 @@ def made_of(one: Endpoint, secret: str) -> WebhookMade:
 def _members(one: Endpoint) -> tuple[Any, ...]:
     return (
         *(one.endpoint_id, one.url, one.filter, one.description, one.owner_email, one.state, one.disabled_reason),
-        *(str(one.cursor), one.success_at, one.failing_since, one.blocked_until, one.created_at, one.updated_at),
+        *(one.cursor, one.success_at, one.failing_since, one.blocked_until, one.created_at, one.updated_at),
     )
 
 
 def _delivery_members(one: Delivery) -> tuple[Any, ...]:
     return (
-        *(one.delivery_id, one.endpoint_id, one.kind, one.message_id, None if one.seq is None else str(one.seq)),
+        *(one.delivery_id, one.endpoint_id, one.kind, one.message_id, one.seq),
         *(one.event_type, one.state, one.attempts, one.status, one.error, one.created_at, one.next_at, one.ended_at),
     )
 
