@@ -52,6 +52,20 @@ async def test_a_wrong_parameter_is_named(client: httpx2.AsyncClient, query: str
     assert answer.json()["type"].endswith(f"/docs/problems/{answer.json()['code']}")
 
 
+async def test_a_body_that_is_packed_is_refused(client: httpx2.AsyncClient) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    answer = await client.post(f"/v1/runs/{SOME_ID}/approve", content=b"{}", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+async def test_a_repeated_header_is_a_list(client: httpx2.AsyncClient) -> None:
+    # Which of two tokens a proxy has looked at is not known here, so neither opens.
+    twice = [("Authorization", client.headers["Authorization"])] * 2
+    client.headers.pop("Authorization")
+    assert (await client.get("/v1/me", headers=twice)).status_code == 401
+    assert (await client.get("/v1/me", headers=[*twice[:1], ("X-A", "1"), ("x-a", "2")])).status_code == 200
+
+
 @pytest.mark.parametrize("query", ["filter=%ff%fe", "&".join(f"a{i}=1" for i in range(60))])
 async def test_a_query_that_cannot_be_read_is_refused(client: httpx2.AsyncClient, query: str) -> None:
     answer = await client.get(f"/v1/people?{query}")

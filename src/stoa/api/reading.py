@@ -24,9 +24,15 @@ _NUMBER: Final = re.compile(r"[-+]?[0-9.]+")
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    """The request's headers by lower-case name; of a repeated one the last."""
+    """The request's headers by lower-case name; of a repeated one all values with commas (RFC 9110, 5.3)."""
     raw: list[tuple[bytes, bytes]] = scope["headers"]
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
+    found = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
+    if len(found) == len(raw):
+        return found
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in raw:
+        values.setdefault(name, []).append(value)
+    return {name.decode("latin-1"): b", ".join(each).decode("latin-1") for name, each in values.items()}
 
 
 def read_query(operation: Operation, text: bytes) -> Any:
@@ -128,6 +134,8 @@ class Bodies:
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type not in _JSON_TYPES:
             raise UnsupportedMediaType("The body must be JSON.", hint="Send Content-Type: application/json.")
+        if headers.get("content-encoding", "identity").strip().lower() not in {"identity", ""}:
+            raise UnsupportedMediaType("The body is compressed.", hint="Send it as it is, without Content-Encoding.")
         try:
             found = self._decoder(operation.decoded_as or operation.body).decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
