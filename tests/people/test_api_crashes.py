@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx2
@@ -37,7 +37,8 @@ async def web(process_env: dict[str, str], port: int) -> AsyncGenerator[asyncio.
                     if (await client.get(f"http://127.0.0.1:{port}/readyz")).status_code == 200:
                         break
                 except httpx2.TransportError:
-                    await asyncio.wait([asyncio.create_task(child.wait())], timeout=0.05)
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(child.wait(), 0.05)
         yield child
     finally:
         if child.returncode is None:
@@ -65,6 +66,13 @@ async def send(port: int, token: str, path: str, body: object, name: str) -> asy
     return writer
 
 
+async def hang_up(writer: asyncio.StreamWriter) -> None:
+    """Closes the connection, whatever has become of it."""
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+
+
 @pytest.mark.all
 @pytest.mark.parametrize(
     ("path", "body", "made"),
@@ -88,7 +96,7 @@ async def test_killed_between_the_commit_and_the_answer(
                 assert server.returncode is None
         server.send_signal(signal.SIGKILL)
         await server.wait()
-        writer.close()
+        await hang_up(writer)
     async with web(process_env, port), calling(port, token) as client:
         again = await client.post(path, content=json.dumps(body).encode(), headers=key("once"))
         assert again.headers["idempotency-replayed"] == "true"
@@ -113,7 +121,7 @@ async def test_killed_before_the_commit_nothing_is_done_and_the_retry_does_it(
                     assert server.returncode is None
             server.send_signal(signal.SIGKILL)
             await server.wait()
-            writer.close()
+            await hang_up(writer)
         assert not await is_answer_kept(database, tenant_id)
     async with web(process_env, port), calling(port, token) as client:
         async with asyncio.timeout(30):
