@@ -4,10 +4,12 @@ Which tenant a token belongs to never changes, so that is remembered for a minut
 asked anew in each request's transaction: what was revoked is refused at once.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Final
+from weakref import WeakValueDictionary
 
 from stoa.access.clients_rules import may_call_from
 from stoa.access.model import Credential
@@ -23,6 +25,8 @@ from stoa.kernel.ids import TenantId
 REMEMBERED_SECONDS: Final = 60.0
 _MOST_REMEMBERED: Final = 20_000
 _LONGEST_TOKEN: Final = 300
+# Requests of one tenant that a process works on at once; further ones wait, and leave the pool's connections to others.
+WORKED_ON_AT_ONCE: Final = 8
 # What opens the API; a client secret does not, it is exchanged at /oauth/token.
 OPENING: Final = frozenset({"token", "api_key", "access_token"})
 
@@ -74,6 +78,16 @@ class Entrance:
     database: Database
     clock: Callable[[], float] = monotonic
     _known: dict[bytes, tuple[float, Known]] = field(default_factory=dict[bytes, tuple[float, Known]])
+    _turns: WeakValueDictionary[TenantId, asyncio.Semaphore] = field(
+        default_factory=WeakValueDictionary[TenantId, asyncio.Semaphore]
+    )
+
+    def turn(self, tenant_id: TenantId) -> asyncio.Semaphore:
+        """What a request of the tenant holds while it is worked on."""
+        found = self._turns.get(tenant_id)
+        if found is None:
+            found = self._turns[tenant_id] = asyncio.Semaphore(WORKED_ON_AT_ONCE)
+        return found
 
     async def known(self, token: str) -> Known:
         """Whose token this is. Raises NotAuthenticated for one that opens nothing."""

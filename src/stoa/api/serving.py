@@ -176,7 +176,8 @@ class _Endpoint:
             return None
         work = _Work(self.service, self.entrance, request, known, asked, found, query, content, body)
         try:
-            return await work.done()
+            async with self.entrance.turn(known.tenant_id):
+                return await work.done()
         except NotAuthenticated:
             self.entrance.forget(known)
             raise
