@@ -10,6 +10,8 @@ from stoa.analytics.webhooks.dispatcher import Dispatcher
 from stoa.analytics.webhooks.line import LEASE, Line
 from stoa.analytics.webhooks.model import Settings
 from stoa.analytics.webhooks.recording import LineLost
+from stoa.events.actions import emit
+from stoa.events.model import Event
 from stoa.kernel.ids import new_id
 from tests.analytics.webhooks.conftest import OK, Ground, ids_of, types_of
 from tests.outbound.server import Seen, reply
@@ -125,3 +127,21 @@ async def test_it_runs_until_it_is_stopped_and_is_woken_by_numbers(ground: Groun
         )
     assert until is None
     assert timedelta(seconds=15) < LEASE
+
+
+async def test_a_long_way_past_what_nobody_asks_for_is_written_down_on_the_way(ground: Ground) -> None:
+    # Whoever takes over must not begin it anew, and the lease must not run out while there is nothing to send.
+    served = await ground.receiver()
+    made = await ground.endpoint(served, 'type eq "nothing.such"')
+    begin = (await ground.state(made)).cursor
+    async with ground.database.tenant(ground.tenant_id) as tx:
+        for number in range(12_000):
+            emit(tx, Event("a.1", f"thing-{number}", {}))
+    await ground.number()
+    dispatching = asyncio.create_task(ground.dispatch())
+    while (seen := (await ground.state(made)).cursor) == begin:
+        assert not dispatching.done()
+    assert seen < begin + 12_000
+    await dispatching
+    assert (await ground.state(made)).cursor == begin + 12_000
+    assert served.seen == []

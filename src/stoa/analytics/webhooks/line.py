@@ -199,6 +199,9 @@ class Line:
             for event in events:
                 if stop.is_set() or not await self._pass(loaded, event):
                     return
+            # Where nothing is sent, nothing else writes down how far it is, or lengthens the lease.
+            if self._is_time():
+                await self._write()
 
     async def _pass(self, loaded: _Loaded, event: StoredEvent) -> bool:
         """Moves past one event, after it was sent if it is asked for. False: it did not arrive."""
