@@ -2,11 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from uuid import uuid4
 
 import pytest
 from starlette.requests import Request
 
+from stoa.access.operators import NewOperator, create_operator, disable, set_tenant_role
+from stoa.access.permissions import Role
+from stoa.access.sessions import close_session, entry_of, open_session
 from stoa.db.database import Database
+from stoa.kernel.ids import TenantId
 from stoa.web import streams
 from stoa.web.streams import Frame, sse_answer
 from stoa.web.visiting import Shell, Visit
@@ -120,6 +125,44 @@ async def test_a_stream_ends_after_its_longest_time(visit: Visit, monkeypatch: p
     assert chunks[0] == b"event: a\ndata: 1\n\n"
     assert set(chunks[1:]) == {b": still here\n\n"}
     assert source.closed
+
+
+@pytest.mark.parametrize("change", ["nothing", "signs out", "other role", "disabled"])
+async def test_a_stream_ends_when_its_visitor_may_see_no_more(
+    database: Database, tenant_id: TenantId, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setattr(streams, "_BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(streams, "_RECHECK_SECONDS", 0.02)
+    async with database.platform() as tx:
+        new = NewOperator(f"{uuid4().hex}@example.com", "Ada", None, {tenant_id: Role.TENANT_ADMIN})
+        operator, _ = await create_operator(tx, new)
+        token = await open_session(tx, operator.operator_id, user_agent="", address="")
+        entry = await entry_of(tx, token, None)
+    assert entry is not None
+    headers = [(b"cookie", f"stoa_session={token}".encode())]
+    request = Request({"type": "http", "method": "GET", "path": "/console/live", "headers": headers, "scheme": "http",
+                       "server": ("127.0.0.1", 80), "query_string": b""})  # fmt: skip
+    body = sent(Visit(request, Shell(PAGES, database), entry.principal, None), Source(Frame("a", "1"), waits=True))
+    assert await anext(body) == b"event: a\ndata: 1\n\n"
+    async with database.platform() as tx:
+        match change:
+            case "signs out":
+                await close_session(tx, token)
+            case "other role":
+                await set_tenant_role(tx, operator.operator_id, tenant_id, Role.TENANT_VIEWER)
+            case "disabled":
+                await disable(tx, operator.operator_id)
+            case _:
+                pass
+    if change == "nothing":
+        assert [await anext(body) for _ in range(10)] == [b": still here\n\n"] * 10
+        await body.aclose()
+    else:
+
+        async def rest() -> set[bytes]:
+            return {chunk async for chunk in body}
+
+        assert await asyncio.wait_for(rest(), 5) <= {b": still here\n\n"}
 
 
 async def test_what_goes_wrong_is_not_swallowed(visit: Visit) -> None:

@@ -8,12 +8,18 @@ from typing import Final
 
 from starlette.responses import StreamingResponse
 
+from stoa.access.sessions import entry_of
+from stoa.db.errors import TROUBLE
+from stoa.web.access_cookies import session_token
 from stoa.web.visiting import Visit
 
 # Then the browser connects anew: a connection that nobody listens to any more does not live for ever.
 LONGEST_SECONDS: Final = 600.0
 # Proxies give up on a connection over which nothing comes.
 _BEAT_SECONDS: Final = 15.0
+# Whoever was signed out, or has another role by now, is sent nothing more after so long; the browser connects anew, and
+# what it may see is decided then.
+_RECHECK_SECONDS: Final = 15.0
 _BEAT: Final = b": still here\n\n"
 
 
@@ -31,8 +37,8 @@ class Frame:
 
 
 def sse_answer(visit: Visit, frames: AsyncGenerator[Frame]) -> StreamingResponse:
-    """Sends the frames as they come. It ends with them, when the browser goes, when the server stops, or after ten
-    minutes.
+    """Sends the frames as they come. It ends with them, when the browser goes, when the server stops, when the visitor
+    is signed in no more or has other roles, or after ten minutes.
     """
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_sent(visit, frames), media_type="text/event-stream", headers=headers)
@@ -40,7 +46,7 @@ def sse_answer(visit: Visit, frames: AsyncGenerator[Frame]) -> StreamingResponse
 
 async def _sent(visit: Visit, frames: AsyncGenerator[Frame]) -> AsyncGenerator[bytes]:
     clock = asyncio.get_running_loop().time
-    ends = clock() + LONGEST_SECONDS
+    ends, checked = clock() + LONGEST_SECONDS, clock()
     stopping = asyncio.ensure_future(visit.shell.stopping.wait())
     following: asyncio.Future[Frame] | None = None
     try:
@@ -49,6 +55,10 @@ async def _sent(visit: Visit, frames: AsyncGenerator[Frame]) -> AsyncGenerator[b
             await asyncio.wait((following, stopping), timeout=_BEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if stopping.done():
                 return
+            if clock() - checked >= _RECHECK_SECONDS:
+                if not await _may_go_on(visit):
+                    return
+                checked = clock()
             if not following.done():
                 yield _BEAT
                 continue
@@ -65,3 +75,15 @@ async def _sent(visit: Visit, frames: AsyncGenerator[Frame]) -> AsyncGenerator[b
             with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
                 await following
         await frames.aclose()
+
+
+async def _may_go_on(visit: Visit) -> bool:
+    """Whether the visitor is who they were when the stream began, with the roles of then."""
+    if visit.signed_in is None:
+        return True
+    try:
+        async with visit.shell.database.platform_at_once() as tx:
+            entry = await entry_of(tx, session_token(visit.request), None)
+    except TROUBLE:
+        return False
+    return entry is not None and entry.principal == visit.signed_in
