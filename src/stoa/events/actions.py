@@ -14,7 +14,7 @@ from stoa.db.transactions import TenantTx
 from stoa.events import metrics
 from stoa.events.model import CHANNEL, NUMBERED_CHANNEL, Batch, Event
 from stoa.events.rules import Head, Heading, Told, Unnumbered, comparable, entry_digest, number
-from stoa.kernel.ids import RunId
+from stoa.kernel.ids import RunId, TenantId
 
 _EVENTS: Final = "events"
 _BATCHES: Final = "events.batches"
@@ -26,12 +26,16 @@ NUMBERED_AT_ONCE: Final = 1000
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 _WRITE: Final = "SELECT write_entry($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
-_HEAD: Final = "SELECT next_seq, chain FROM event_head WHERE tenant_id = $1 FOR UPDATE"
+_HEAD: Final = "SELECT FROM event_head WHERE tenant_id = $1 FOR UPDATE"
 
 _UNNUMBERED: Final = """
-SELECT entry_no, n, digest FROM entry WHERE tenant_id = $1 AND first_seq IS NULL ORDER BY entry_no LIMIT $2"""
+SELECT h.next_seq, h.chain AS so_far, e.entry_no, e.n, e.digest FROM event_head h
+CROSS JOIN LATERAL (
+  SELECT entry_no, n, digest FROM entry WHERE tenant_id = $1 AND first_seq IS NULL ORDER BY entry_no LIMIT $2) AS e
+WHERE h.tenant_id = $1 ORDER BY e.entry_no"""
 
 _NUMBER: Final = """
+WITH head AS (UPDATE event_head SET next_seq = $5, chain = $6 WHERE tenant_id = $1)
 UPDATE entry SET first_seq = v.first_seq, chain = v.chain
 FROM unnest($2::bigint[], $3::bigint[], $4::bytea[]) AS v(entry_no, first_seq, chain)
 WHERE entry.tenant_id = $1 AND entry.entry_no = v.entry_no"""
@@ -109,19 +113,29 @@ async def _write_entry(
     metrics.WRITTEN.inc(n)
 
 
-async def number_entries(tx: TenantTx, *, limit: int = NUMBERED_AT_ONCE, wait: bool = True) -> int:
+def head_lock(tenant_id: TenantId) -> str:
+    """A statement that locks the tenant's head, and gives a row if there is one: for `Database.tenant`, which runs it
+    in the round trip that begins a transaction. Its `tx.found` is then what `number_entries` is given as `locked`.
+    """
+    return f"SELECT FROM event_head WHERE tenant_id = '{tenant_id!s}' FOR UPDATE"
+
+
+async def number_entries(
+    tx: TenantTx, *, limit: int = NUMBERED_AT_ONCE, wait: bool = True, locked: bool = False
+) -> int:
     """Numbers up to `limit` committed entries in order of entry_no, and chains them. Gives how many.
 
     wait: whether to wait for another sequencer of the same tenant. Without, 0 if there is one at it: a reader that
         holds locks must not wait for a holder of the head.
+    locked: whether this transaction holds the head already.
     """
-    head = await _lock_head(tx, wait=wait)
-    if head is None:
+    if not locked and not await _lock_head(tx, wait=wait):
         return 0
     # A statement of its own: its snapshot is taken after the lock, so it sees all that the holder before us numbered.
     rows = await tx.fetch(_UNNUMBERED, tx.tenant_id, limit)
     if not rows:
         return 0
+    head = Head(rows[0]["next_seq"], rows[0]["so_far"])
     after, numbered = number(head, (Unnumbered(row["entry_no"], row["n"], row["digest"]) for row in rows))
     await tx.execute(
         _NUMBER,
@@ -129,10 +143,6 @@ async def number_entries(tx: TenantTx, *, limit: int = NUMBERED_AT_ONCE, wait: b
         [entry.entry_no for entry in numbered],
         [entry.first_seq for entry in numbered],
         [entry.chain for entry in numbered],
-    )
-    await tx.execute(
-        "UPDATE event_head SET next_seq = $2, chain = $3 WHERE tenant_id = $1",
-        tx.tenant_id,
         after.next_seq,
         after.chain,
     )
@@ -147,10 +157,9 @@ def numbered_to(tx: TenantTx) -> int | None:
     return tx.memo.get(_NUMBERED_TO)
 
 
-async def _lock_head(tx: TenantTx, *, wait: bool) -> Head | None:
+async def _lock_head(tx: TenantTx, *, wait: bool) -> bool:
     sql = _HEAD if wait else f"{_HEAD} SKIP LOCKED"
-    row = await tx.fetchrow(sql, tx.tenant_id)
-    if row is None:
-        await tx.execute("INSERT INTO event_head (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING", tx.tenant_id)
-        row = await tx.fetchrow(sql, tx.tenant_id)
-    return None if row is None else Head(row["next_seq"], row["chain"])
+    if await tx.fetchrow(sql, tx.tenant_id) is not None:
+        return True
+    await tx.execute("INSERT INTO event_head (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING", tx.tenant_id)
+    return await tx.fetchrow(sql, tx.tenant_id) is not None

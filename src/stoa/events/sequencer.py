@@ -11,7 +11,7 @@ from stoa.db.database import Database
 from stoa.db.errors import TROUBLE
 from stoa.db.transactions import Origin
 from stoa.events import metrics
-from stoa.events.actions import NUMBERED_AT_ONCE, number_entries, numbered_to
+from stoa.events.actions import NUMBERED_AT_ONCE, head_lock, number_entries, numbered_to
 from stoa.events.model import CHANNEL
 from stoa.events.queries import tenants_with_unnumbered
 from stoa.kernel.ids import TenantId
@@ -93,8 +93,8 @@ class Sequencer:
 
     async def _number_one(self, tenant_id: TenantId) -> int:
         async with self._turn:
-            async with self._database.tenant(tenant_id, _ORIGIN) as tx:
-                numbered = await number_entries(tx, limit=self._batch)
+            async with self._database.tenant(tenant_id, _ORIGIN, also=head_lock(tenant_id)) as tx:
+                numbered = await number_entries(tx, limit=self._batch, locked=tx.found)
             last = numbered_to(tx)
             if last is not None and self._on_numbered is not None:
                 self._on_numbered(tenant_id, last)
