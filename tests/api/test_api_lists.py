@@ -7,10 +7,13 @@ from urllib.parse import quote
 import httpx2
 import pytest
 
+from stoa.alerts.actions import raise_alert
 from stoa.db import embedded
 from stoa.db.database import Database
 from stoa.kernel.ids import TenantId, new_id
-from stoa.tenants.actions import ensure_source
+from stoa.tenants.actions import create_connection, ensure_source
+from stoa.tenants.model import NewConnection
+from stoa.tenants.sealing import Sealer
 
 from ..conftest import MakeTenant
 from .calling import serving, token_of
@@ -155,3 +158,27 @@ async def test_the_audit_log_says_who_and_from_where(
     assert len(lines) == 4
     assert all(line["data"] and line["at"] for line in lines)
     assert (await client.get("/v1/audit?updated_since=2020-01-01T00:00:00Z")).status_code == 400
+
+
+async def test_what_is_done_to_alerts_and_connections_is_among_the_changes(
+    client: httpx2.AsyncClient, database: Database, tenant_id: TenantId, sealer: Sealer
+) -> None:
+    async with database.tenant(tenant_id) as tx:
+        alert = await raise_alert(tx, "sync.held", "c1", "info", "Held", "d", "h")
+        source = await ensure_source(tx, "hris", "Workday")
+        made = await create_connection(tx, sealer, NewConnection(source.source_id, "workday", "Workday", {}))
+        for table, time in (("alert", "first_at"), ("alert", "last_at"), ("connection", "created_at")):
+            await tx.execute(f"UPDATE {table} SET {time} = {time} - interval '1 hour' WHERE tenant_id = $1", tenant_id)
+        since, until = tx.now - timedelta(minutes=30), (tx.now + timedelta(days=1)).isoformat()
+
+    async def changed(path: str) -> list[object]:
+        found = await everything(client, f"{path}?updated_since={quote(since.isoformat())}")
+        return [one["state"] for one in found]
+
+    alerts, connections = "/v1/alerts", "/v1/connections"
+    assert (await changed(alerts), await changed(connections)) == ([], [])
+    muting = {"reason": "Known for now.", "until": until}
+    assert (await client.post(f"{alerts}/{alert.alert_id}/mute", json=muting)).status_code == 200
+    paused = await client.post(f"{connections}/{made.connection_id}/pause", json={"reason": "Rebuilt"})
+    assert paused.status_code == 200, paused.text
+    assert (await changed(alerts), await changed(connections)) == (["muted"], ["paused"])

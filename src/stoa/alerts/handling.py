@@ -21,15 +21,16 @@ WHERE tenant_id = $1 AND alert_id = $2"""
 
 _ASSIGN: Final = """
 UPDATE alert SET owner_email = $3, owner_key = $4, mails = mails + $5,
-  mailed_at = CASE WHEN $5 > 0 THEN NULL ELSE mailed_at END
+  mailed_at = CASE WHEN $5 > 0 THEN NULL ELSE mailed_at END, changed_at = $6
 WHERE tenant_id = $1 AND alert_id = $2"""
 
 _MUTE: Final = """
-UPDATE alert SET state = 'muted', muted_reason = $3, muted_until = $4 WHERE tenant_id = $1 AND alert_id = $2"""
+UPDATE alert SET state = 'muted', muted_reason = $3, muted_until = $4, changed_at = $5
+WHERE tenant_id = $1 AND alert_id = $2"""
 
 _UNMUTE: Final = """
 UPDATE alert SET state = 'open', muted_until = NULL, muted_reason = NULL, mails = mails + $3,
-  mailed_at = CASE WHEN $3 > 0 THEN NULL ELSE mailed_at END
+  mailed_at = CASE WHEN $3 > 0 THEN NULL ELSE mailed_at END, changed_at = $4
 WHERE tenant_id = $1 AND alert_id = $2"""
 
 _RESOLVE: Final = """
@@ -67,7 +68,7 @@ async def assign(tx: TenantTx, alert_id: AlertId, email: str) -> Alert:
     if alert.owner_email == email:
         return alert
     told = alert.state != "muted"
-    await tx.execute(_ASSIGN, tx.tenant_id, alert_id, email, fold(email), int(told))
+    await tx.execute(_ASSIGN, tx.tenant_id, alert_id, email, fold(email), int(told), tx.now)
     await note(tx, alert_id, "assigned", email)
     # The address is personal: it stays out of the event log.
     tell(tx, "alert.assigned", alert)
@@ -89,7 +90,7 @@ async def mute(tx: TenantTx, alert_id: AlertId, reason: str, until: datetime) ->
     reason = rules.checked_reason(reason)
     until = rules.checked_until(until, tx.now)
     alert = await _unresolved(tx, alert_id)
-    await tx.execute(_MUTE, tx.tenant_id, alert_id, reason, until)
+    await tx.execute(_MUTE, tx.tenant_id, alert_id, reason, until, tx.now)
     await note(tx, alert_id, "muted", reason)
     tell(tx, "alert.muted", alert, until=until.isoformat(), **_step(alert, "muted"))
     await enqueue(tx, UNMUTE_JOB, str(alert_id), {"alert_id": str(alert_id)}, due_at=until)
@@ -105,7 +106,7 @@ async def unmute(tx: TenantTx, alert_id: AlertId) -> Alert:
     alert = await _unresolved(tx, alert_id)
     if alert.state != "muted":
         return alert
-    await tx.execute(_UNMUTE, tx.tenant_id, alert_id, 0)
+    await tx.execute(_UNMUTE, tx.tenant_id, alert_id, 0, tx.now)
     await note(tx, alert_id, "unmuted")
     tell(tx, "alert.unmuted", alert, **_step(alert, "open"))
     await _make_up_for_mail(tx, alert)
@@ -121,7 +122,7 @@ async def end_mute(tx: TenantTx, alert_id: AlertId) -> datetime | None:
         return None
     if alert.muted_until > tx.now:
         return alert.muted_until
-    await tx.execute(_UNMUTE, tx.tenant_id, alert_id, 1)
+    await tx.execute(_UNMUTE, tx.tenant_id, alert_id, 1, tx.now)
     await note(tx, alert_id, "mute_ended")
     tell(tx, "alert.unmuted", alert, **_step(alert, "open"))
     await ask_mail(tx, alert_id)

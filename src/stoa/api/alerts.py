@@ -57,7 +57,7 @@ class Muting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     until: Annotated[datetime, _MOMENT]
 
 
-_CHANGED: Final = "greatest(a.last_at, a.acknowledged_at, a.resolved_at)"
+_CHANGED: Final = "greatest(a.last_at, a.acknowledged_at, a.resolved_at, a.changed_at)"
 _CATALOGUE: Final = with_change_time(CATALOGUE)
 _TABLE: Final = Table(
     select=f"SELECT {COLUMNS}, a.alert_id AS id, {_CHANGED} AS updated_at FROM alert a WHERE a.tenant_id = $1",  # noqa: S608 - code

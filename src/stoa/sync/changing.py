@@ -93,9 +93,9 @@ async def reconfigure(
         return before
     read_otherwise = _read(public) != _read(before.config)
     await tx.execute(
-        """UPDATE connection SET config = $3, mapping_version = mapping_version + $4
+        """UPDATE connection SET config = $3, mapping_version = mapping_version + $4, changed_at = $5
         WHERE tenant_id = $1 AND connection_id = $2""",
-        *(tx.tenant_id, connection_id, public, int(read_otherwise)),
+        *(tx.tenant_id, connection_id, public, int(read_otherwise), tx.now),
     )
     if read_otherwise:
         await freshness.forget_input(tx, connection_id)

@@ -78,7 +78,7 @@ _CATALOGUE: Final = Catalogue(
         Attribute("updated_at", AttrType.DATETIME),
     )
 )
-_CHANGED: Final = "greatest(c.created_at, c.contact_at, c.success_at)"
+_CHANGED: Final = "greatest(c.created_at, c.contact_at, c.success_at, c.changed_at)"
 _TABLE: Final = Table(
     select="SELECT c.connection_id AS id, c.source_id, c.connector, c.name, c.state, c.paused_reason, c.failing, "
     f"c.contact_at, c.success_at, c.expected_by, c.created_at, {_CHANGED} AS updated_at FROM connection c "

@@ -186,9 +186,9 @@ async def pause_connection(tx: TenantTx, connection_id: ConnectionId, reason: st
         NotFound: the tenant has no such connection.
     """
     changed = await tx.execute(
-        """UPDATE connection SET state = 'paused', paused_reason = $3
+        """UPDATE connection SET state = 'paused', paused_reason = $3, changed_at = $4
            WHERE tenant_id = $1 AND connection_id = $2 AND state = 'active'""",
-        *(tx.tenant_id, connection_id, reason),
+        *(tx.tenant_id, connection_id, reason, tx.now),
     )
     connection = await _connection(tx, connection_id)
     if changed:
@@ -204,9 +204,9 @@ async def resume_connection(tx: TenantTx, connection_id: ConnectionId) -> Connec
         NotFound: the tenant has no such connection.
     """
     changed = await tx.execute(
-        """UPDATE connection SET state = 'active', paused_reason = NULL
+        """UPDATE connection SET state = 'active', paused_reason = NULL, changed_at = $3
            WHERE tenant_id = $1 AND connection_id = $2 AND state = 'paused'""",
-        *(tx.tenant_id, connection_id),
+        *(tx.tenant_id, connection_id, tx.now),
     )
     connection = await _connection(tx, connection_id)
     if changed:

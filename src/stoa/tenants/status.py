@@ -193,7 +193,7 @@ async def note_connection(
 ) -> None:
     """Changes what is given of a connection's standing, and has its phase follow."""
     given = {"contact_at": contact_at, "success_at": success_at, "expected_by": expected_by, "failing": failing}
-    changes = {name: value for name, value in given.items() if not isinstance(value, _Same)}
+    changes = {name: value for name, value in given.items() if not isinstance(value, _Same)} | {"changed_at": tx.now}
     sets = ", ".join(f"{name} = ${i}" for i, name in enumerate(changes, start=3))
     await tx.execute(
         f"UPDATE connection SET {sets} WHERE tenant_id = $1 AND connection_id = $2",  # noqa: S608 - names are code
