@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import httpx2
@@ -243,3 +243,36 @@ async def test_followers_of_one_tenant_look_by_turns(database: Database, tenant_
 
         await asyncio.gather(*(look(one) for one in followers))
     assert most == LOOKS_AT_ONCE
+
+
+class Counting(asyncio.Semaphore):
+    """Turns that are counted."""
+
+    taken = 0
+
+    async def acquire(self) -> Literal[True]:
+        self.taken += 1
+        return await super().acquire()
+
+
+async def test_the_bells_of_other_tenants_do_not_keep_a_follower_busy(
+    database: Database, tenant_id: TenantId, token: str
+) -> None:
+    assert token
+    bell, turns = asyncio.Event(), Counting(LOOKS_AT_ONCE)
+    follower = Follower(database, tenant_id, SYSTEM, None, asyncio.Event(), bell, turns)
+    end = (await follower.look(0, 100)).after
+
+    async def ring() -> None:
+        while True:
+            bell.set()
+            await asyncio.sleep(0)
+
+    ringing = asyncio.create_task(ring())
+    assert (await follower.wait(end, 10, 0.5)).events == ()
+    assert turns.taken < 30
+    # What is its own comes none the less.
+    waiting = asyncio.create_task(follower.wait(end, 10, 10))
+    await write(database, tenant_id, "domain:z.example")
+    assert [event.subject for event in (await waiting).events] == ["domain:z.example"]
+    ringing.cancel()

@@ -25,6 +25,9 @@ _AT_ONCE: Final = 500
 POLL_SECONDS: Final = 1.0
 # Of one tenant's followers in one process, so that the pool's connections are not all theirs.
 LOOKS_AT_ONCE: Final = 4
+# The bell rings for every tenant's events: whoever is woken for others' again and again rests longer each time.
+_REST_SECONDS: Final = 0.01
+_LONGEST_REST_SECONDS: Final = 0.2
 _turns: Final[WeakValueDictionary[TenantId, asyncio.Semaphore]] = WeakValueDictionary()
 _LAST: Final = """
 SELECT first_seq + n - 1 AS seq, at FROM entry WHERE tenant_id = $1 AND first_seq IS NOT NULL
@@ -168,7 +171,7 @@ class Follower:
         Raises:
             BadCursor.
         """
-        clock = asyncio.get_running_loop().time
+        clock, in_vain = asyncio.get_running_loop().time, 0
         while True:
             # Before the look: what gets its number after the look rings.
             self.bell.clear()
@@ -186,6 +189,8 @@ class Follower:
                     await asyncio.wait_for(self.bell.wait(), min(left, POLL_SECONDS))
                 except TimeoutError:
                     continue
+                await asyncio.sleep(min(left, _LONGEST_REST_SECONDS, _REST_SECONDS * in_vain))
+                in_vain += 1
 
     async def wait(self, after: int, limit: int, seconds: float) -> Reading:
         """As `next`, for at most so many seconds. Raises BadCursor."""
