@@ -6,7 +6,7 @@ asked anew in each request's transaction: what was revoked is refused at once.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
 from weakref import WeakValueDictionary
@@ -35,18 +35,26 @@ _TENANT: Final = "SELECT slug, sandbox FROM tenant WHERE tenant_id = $1"
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A token that belongs to somebody, and what it was good for when it was last seen."""
+    """A token that belongs to somebody, and what it was good for when it was last seen.
+
+    Attributes:
+        unchanged: what asks the database whether the credential is still as it was (`Database.tenant`).
+        holder: whose budget and idempotency keys they are: the client's, or the credential's own.
+    """
 
     token: str = field(repr=False)
     tenant_id: TenantId
     tenant: str
     credential: Credential
-    sandbox: bool = False
+    sandbox: bool
+    unchanged: str = field(repr=False)
+    holder: str
 
-    @property
-    def unchanged(self) -> str:
-        """What asks the database whether the credential is still as it was when it was seen (`Database.tenant`)."""
-        return unchanged_query(self.tenant_id, self.token, self.credential)
+    @classmethod
+    def of(cls, token: str, tenant_id: TenantId, tenant: str, credential: Credential, *, sandbox: bool) -> "Known":
+        """Put together once, for many requests."""
+        unchanged = unchanged_query(tenant_id, token, credential)
+        return cls(token, tenant_id, tenant, credential, sandbox, unchanged, holder_of(credential))
 
 
 def bearer_token(headers: Mapping[str, str]) -> str:
@@ -115,14 +123,17 @@ class Entrance:
             credential = await credential_by_token(tx, token)
         if credential is None or credential.kind not in OPENING:
             raise refused()
-        return Known(token, tenant_id, tenant["slug"], credential, sandbox=tenant["sandbox"])
+        return Known.of(token, tenant_id, tenant["slug"], credential, sandbox=tenant["sandbox"])
 
     def note(self, known: Known, credential: Credential) -> None:
         """Remembers what the credential is now."""
         digest = token_hash(known.token)
         remembered = None if digest is None else self._known.get(digest)
         if digest is not None and remembered is not None:
-            self._known[digest] = (remembered[0], replace(known, credential=credential))
+            self._known[digest] = (
+                remembered[0],
+                Known.of(known.token, known.tenant_id, known.tenant, credential, sandbox=known.sandbox),
+            )
 
     def forget(self, known: Known) -> None:
         """Looks the token up anew next time."""

@@ -191,7 +191,7 @@ class _Endpoint:
         raise AssertionError("no operation has the method OPTIONS")
 
     async def _spend(self, request: _Request, known: Known, operation: Operation) -> None:
-        budgets, holder = self.service.budgets, holder_of(known.credential)
+        budgets, holder = self.service.budgets, known.holder
         cost = _cost(operation, request.headers)
         spent = budgets.spend_now(known.tenant_id, holder, cost)
         if spent is None:
@@ -366,8 +366,9 @@ def _told(error: Exception) -> dict[str, str]:
 
 def _budget_headers(spent: Spent) -> Headers:
     """draft-ietf-httpapi-ratelimit-headers: quota and window in seconds, then remaining and seconds to the reset."""
-    policy = ", ".join(f'"{one.name}";q={one.quota};w={one.window}' for one in spent.standings)
-    left = ", ".join(f'"{one.name}";r={one.remaining};t={one.reset_in}' for one in spent.standings)
+    client, tenant = spent.standings
+    policy = f'"client";q={client.quota};w={client.window}, "tenant";q={tenant.quota};w={tenant.window}'
+    left = f'"client";r={client.remaining};t={client.reset_in}, "tenant";r={tenant.remaining};t={tenant.reset_in}'
     return (("ratelimit-policy", policy), ("ratelimit", left))
 
 

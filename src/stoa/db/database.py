@@ -137,15 +137,15 @@ class Database:
     @asynccontextmanager
     async def _connection(self, role: str) -> AsyncGenerator[Connection]:
         """A connection of a pool. A closed pool is told as a lost connection, which is what it means to a caller."""
-        acquired = self._pools[role].acquire()
+        pool = self._pools[role]
         try:
-            connection = await acquired
+            connection = await pool.acquire()
         except asyncpg.InterfaceError as error:
             raise ConnectionError(str(error)) from error
         try:
             yield connection
         finally:
-            await self._pools[role].release(connection)
+            await pool.release(connection)
 
     async def close(self) -> None:
         """Ends the listener and closes every pool, waiting a little for what is under way. A second call does

@@ -1,7 +1,9 @@
 """People as the public API shows them."""
 
+from collections.abc import Callable
 from datetime import date, datetime
-from typing import Annotated, Final
+from operator import itemgetter
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
@@ -14,7 +16,7 @@ from stoa.people.fields import PERSON_FIELDS
 _TIME: Final = Meta(tz=True)
 
 
-class Person(msgspec.Struct, frozen=True, kw_only=True):
+class Person(msgspec.Struct, frozen=True):
     """A person: the values in effect, each from the source that the tenant gives most authority over it."""
 
     id: UUID
@@ -45,12 +47,13 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
 
 COLUMNS: Final = (*PERSON_FIELDS, "manager_id", "version", "created_at", "merged_into")
-_SHOWN: Final = (*PERSON_FIELDS, "manager_id", "version", "created_at", "updated_at", "active")
+# In the order of Person's members: it is made some hundred times for one answer.
+_VALUES: Final[Callable[[Row], tuple[Any, ...]]] = itemgetter("person_id", *Person.__struct_fields__[1:])
 
 
 def person_of(row: Row) -> Person:
     """A person from a row of COLUMNS, `active`, `updated_at` and `person_id`."""
-    return Person(id=row["person_id"], **{name: row[name] for name in _SHOWN})
+    return Person(*_VALUES(row))
 
 
 def listed_person(row: Row) -> Person | Tombstone:
