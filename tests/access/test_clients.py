@@ -318,6 +318,12 @@ async def test_each_look_up_reads_one_row_by_an_index(database: Database, tenant
                FROM generate_series(1, 2000) n""",
             *(tenant_id, client_id, tx.now),
         )
+        await tx.execute(
+            """INSERT INTO credential (tenant_id, credential_id, name, prefix, token_hash, scopes, created_at)
+               SELECT $1, gen_random_uuid(), 'x', 'x', sha256(n::text::bytea), '{people:read}', $2
+               FROM generate_series(1, 2000) n""",
+            *(tenant_id, tx.now),
+        )
         for statement, table in ((queries.LOOK_UP, "credential"), (queries.LOOK_UP_ACCESS, "access_token")):
             plan = await tx.fetch(f"EXPLAIN {statement}", tenant_id, token_hash(key), tx.now)
             text = "\n".join(row[0] for row in plan)
