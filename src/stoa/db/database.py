@@ -12,6 +12,7 @@ import msgspec
 from stoa.db.connecting import DatabaseNotMigrated, DatabaseRefusesUs, DatabaseUnreachable, explained
 from stoa.db.migrations import missing
 from stoa.db.notify import Notifier
+from stoa.db.resting import Held, Resting
 from stoa.db.transactions import SYSTEM, Connection, Origin, PlatformTx, TenantTx, Tx, is_gone
 from stoa.kernel.clock import Clock, system_clock
 from stoa.kernel.ids import TenantId
@@ -62,6 +63,9 @@ class Database:
         self, pools: Mapping[str, Pool], notifier: Notifier, *, clock: Clock, clock_offset: OffsetReader | None = None
     ) -> None:
         self._pools = pools
+        self._resting = {role: Resting(pool) for role, pool in pools.items()}
+        # How many wait for a connection of a pool.
+        self._queued = dict.fromkeys(pools, 0)
         self.notifier = notifier
         self.clock = clock
         self._offset = clock_offset or _no_offset
@@ -91,15 +95,15 @@ class Database:
             it may come from outside: it cannot be given parameters.
         """
         now = self.clock() + await self._offset(tenant_id)
-        async with self._connection(role) as connection:
+        # One round trip. The id is a UUID by type: nothing can be smuggled into this text.
+        begin = f"BEGIN{' READ ONLY' if read_only else ''}; SET LOCAL stoa.tenant = '{tenant_id!s}'"
+        if limit_seconds is not None:
+            begin += f"; SET LOCAL statement_timeout = {limit_seconds * 1000:d}"
+        if also:
+            begin += f"; {also}"
+        async with self._rested(role, rests=read_only) as (connection, before):
             tx = TenantTx(connection, now, self.notifier.poke, tenant_id, origin)
-            # One round trip. The id is a UUID by type: nothing can be smuggled into this text.
-            begin = f"BEGIN{' READ ONLY' if read_only else ''}; SET LOCAL stoa.tenant = '{tenant_id!s}'"
-            if limit_seconds is not None:
-                begin += f"; SET LOCAL statement_timeout = {limit_seconds * 1000:d}"
-            if also:
-                begin += f"; {also}"
-            async with _transaction(tx, begin) as status:
+            async with _transaction(tx, before + begin, ends=not read_only) as status:
                 tx.found = bool(also) and status == "SELECT 1"
                 yield tx
                 await tx.finish()
@@ -135,17 +139,45 @@ class Database:
         tx.committed()
 
     @asynccontextmanager
-    async def _connection(self, role: str) -> AsyncGenerator[Connection]:
-        """A connection of a pool. A closed pool is told as a lost connection, which is what it means to a caller."""
-        pool = self._pools[role]
+    async def _rested(self, role: str, *, rests: bool) -> AsyncGenerator[tuple[Held, str]]:
+        """A connection, and what its first statement has to begin with: the end of a read of before.
+
+        rests: whether the block leaves its transaction to be ended by whoever comes next (`resting`).
+        """
+        resting = self._resting[role]
+        connection = resting.take()
+        if connection is not None:
+            before = "COMMIT; "
+        else:
+            before, connection = "", await self._acquired(role)
         try:
-            connection = await pool.acquire()
+            yield connection, before
+        except BaseException:
+            await self._pools[role].release(connection)
+            raise
+        if rests and not self._closed:
+            # Who waits for a connection comes before who may come.
+            resting.put(connection, now=self._queued[role] > 0)
+        else:
+            await self._pools[role].release(connection)
+
+    async def _acquired(self, role: str) -> Held:
+        self._queued[role] += 1
+        try:
+            return await self._pools[role].acquire()
         except asyncpg.InterfaceError as error:
             raise ConnectionError(str(error)) from error
+        finally:
+            self._queued[role] -= 1
+
+    @asynccontextmanager
+    async def _connection(self, role: str) -> AsyncGenerator[Connection]:
+        """A connection of a pool. A closed pool is told as a lost connection, which is what it means to a caller."""
+        connection = await self._acquired(role)
         try:
             yield connection
         finally:
-            await pool.release(connection)
+            await self._pools[role].release(connection)
 
     async def close(self) -> None:
         """Ends the listener and closes every pool, waiting a little for what is under way. A second call does
@@ -155,15 +187,16 @@ class Database:
                 return
             self._closed = True
             await self.notifier.close()
+            await asyncio.gather(*(one.close() for one in self._resting.values()))
             await asyncio.gather(*(_close(pool) for pool in self._pools.values()))
 
 
 @asynccontextmanager
-async def _transaction(tx: Tx, begin: str) -> AsyncGenerator[str]:
+async def _transaction(tx: Tx, begin: str, *, ends: bool = True) -> AsyncGenerator[str]:
     connection = tx.connection
     try:
         yield await connection.execute(begin)
-        if await connection.execute("COMMIT") != "COMMIT":
+        if ends and await connection.execute("COMMIT") != "COMMIT":
             raise TransactionFailedError("The transaction had failed before its end and was undone.")
     except (asyncpg.InternalClientError, asyncpg.InterfaceError) as error:
         lost = _is_lost(connection, error)
