@@ -93,16 +93,6 @@ class UnsupportedMediaType(Problem):
     status = 415
 
 
-class NotAcceptable(Problem):
-    """The Accept header leaves no media type that this operation can answer in.
-
-    Leave the Accept header out, or let it take application/json.
-    """
-
-    code = "not_acceptable"
-    status = 406
-
-
 class UnknownVersion(BadInput):
     """The Stoa-Version header names a version of the API that there is not. /v1/changelog lists them."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import date, datetime
 from operator import itemgetter
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 from uuid import UUID
 
 import msgspec
@@ -48,7 +48,7 @@ class Person(msgspec.Struct, frozen=True):
 
 COLUMNS: Final = (*PERSON_FIELDS, "manager_id", "version", "created_at", "merged_into")
 # In the order of Person's members: it is made some hundred times for one answer.
-_VALUES: Final[Callable[[Row], tuple[Any, ...]]] = itemgetter("person_id", *Person.__struct_fields__[1:])
+_VALUES: Final = cast("Callable[[Row], tuple[Any, ...]]", itemgetter("person_id", *Person.__struct_fields__[1:]))
 
 
 def person_of(row: Row) -> Person:
