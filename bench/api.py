@@ -1,5 +1,5 @@
-"""The public API: a person by id, and a page of a hundred, authenticated, limited and row-secured, in requests a second,
-against a bare route that runs one indexed select on an unprotected copy of the table and signs nobody in.
+"""The public API: a person by id, and a page of a hundred, authenticated, limited and row-secured, in requests a
+second, against a bare route that runs one indexed select on an unprotected copy of the table and signs nobody in.
 
 Eight connections of one client process, one server process on each side.
 """

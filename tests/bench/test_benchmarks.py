@@ -15,8 +15,15 @@ from bench.table import number
 
 ROOT = Path(__file__).parents[2]
 TINY = {
-    **{"sync": 1000, "scim": 40, "commits": 64, "jobs": 100, "console": 200, "api": 300, "webhooks": 200},
-    **{"events": 20_000, "demo": 120},
+    "sync": 1000,
+    "scim": 40,
+    "commits": 64,
+    "jobs": 100,
+    "console": 200,
+    "api": 300,
+    "webhooks": 200,
+    "events": 20_000,
+    "demo": 120,
 }
 
 

@@ -13,8 +13,8 @@ from stoa.events.model import Event
 from stoa.kernel.ids import RunId
 
 # Of one ord, the change comes before its effect. $5 and $6: offset and limit. A new person is what the first record of
-# the run says that made them (`made`), and what the effect says besides. LATERAL: a join that does not know how long the
-# run is would go through all of it for each row.
+# the run says that made them (`made`), and what the effect says besides. LATERAL: a join that does not know how long
+# the run is would go through all of it for each row.
 ROWS: Final = """
 WITH told AS (
   SELECT ord, effect FROM (

@@ -185,7 +185,16 @@ async def test_a_receiver_that_hangs_or_drips_is_given_up_in_time_and_delays_no_
 async def test_hanging_receivers_of_one_tenant_leave_room_for_others(ground: Ground) -> None:
     ground.slots = (4, 2)
     ground.timeouts = Timeouts(connect=10, read=80, total=80)
-    hanging = await ground.receiver(answer=hang)
+    both, stuck = asyncio.Event(), 0
+
+    async def hang_and_count(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        nonlocal stuck
+        stuck += 1
+        if stuck == 2:
+            both.set()
+        await hang(seen, writer)
+
+    hanging = await ground.receiver(answer=hang_and_count)
     answer, arrived = _counting(1)
     well = await ground.receiver(answer=answer)
     for _ in range(6):
@@ -197,9 +206,7 @@ async def test_hanging_receivers_of_one_tenant_leave_room_for_others(ground: Gro
     served = asyncio.create_task(ground.dispatch())
     await asyncio.wait_for(arrived.wait(), 30)
     # What hangs may still be on its way when the other has come; it never takes more than its tenant's two places.
-    async with asyncio.timeout(30):
-        while hanging.connections < 2:
-            await asyncio.sleep(0.005)
+    await asyncio.wait_for(both.wait(), 30)
     assert hanging.connections == 2
     served.cancel()
     await asyncio.gather(served, return_exceptions=True)
