@@ -17,6 +17,7 @@ from .writing import number
 PEOPLE = 5_600
 
 
+@pytest.mark.all
 async def test_a_page_deep_inside_a_bulk_entry(database: Database, tenant_id: TenantId) -> None:
     hr = await source(database, tenant_id)
     run = await sync(database, tenant_id, hr, report(worker(n) for n in range(PEOPLE)))
