@@ -145,3 +145,27 @@ async def is_answer_kept(database: Database, tenant_id: TenantId) -> bool:
     """Whether an answer is stored under a key, so that the work is done."""
     async with database.tenant(tenant_id) as tx:
         return await tx.fetchval("SELECT EXISTS (SELECT FROM idempotency_key WHERE tenant_id = $1)", tenant_id)
+
+
+@pytest.mark.all
+async def test_two_servers_that_are_asked_at_once_make_one_person(
+    database: Database, tenant_id: TenantId, process_env: dict[str, str]
+) -> None:
+    ports, token = (free_port(), free_port()), await token_of(database, tenant_id, source=OWN)
+    async with (
+        web(process_env, ports[0]),
+        web(process_env, ports[1]),
+        calling(ports[0], token) as one,
+        calling(ports[1], token) as other,
+    ):
+        for number in range(10):
+            name, body = f"race {number}", {"user_name": f"racer{number}", "display_name": "Ada"}
+            answers = await asyncio.gather(
+                *(client.post("/v1/people", json=body, headers=key(name)) for client in (one, other) for _ in range(6))
+            )
+            made = {answer.json()["id"] for answer in answers if answer.status_code == 201}
+            told = {answer.json()["code"] for answer in answers if answer.status_code != 201}
+            assert len(made) == 1
+            assert told <= {"idempotency_in_flight"}
+            assert [a.headers.get("idempotency-replayed") for a in answers if a.status_code == 201].count(None) == 1
+        assert len(await people(one)) == 10
