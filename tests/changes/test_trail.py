@@ -4,9 +4,11 @@ import re
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
 from stoa.changes.rendering import render_changes
+from stoa.db import embedded
 from stoa.db.database import Database
 from stoa.db.transactions import Origin, TenantTx
 from stoa.events.actions import emit, emit_batch, number_entries
@@ -235,8 +237,15 @@ class Explained(TenantTx):
         ('via eq "scim"', "entry_pkey"),
     ],
 )
-async def test_each_question_uses_its_index(database: Database, tenant_id: TenantId, text: str, index: str) -> None:
+async def test_each_question_uses_its_index(
+    server: embedded.Server, database: Database, tenant_id: TenantId, text: str, index: str
+) -> None:
     await fill(database, tenant_id, 5_000)
+    admin = await asyncpg.connect(server.admin_dsn.replace("/postgres?", "/stoa?"))
+    try:
+        await admin.execute("ANALYZE entry, event, change, run")
+    finally:
+        await admin.close()
     async with database.tenant(tenant_id) as tx:
         await tx.execute("SET LOCAL enable_seqscan = off")
         explained = Explained(tx.connection, tx.now, print, tenant_id)

@@ -51,7 +51,8 @@ async def statements_of(database: Database, tenant_id: TenantId, person_id: Pers
         async with database.platform_at_once() as tx:
             await tx.fetchval("SELECT 1")
         assert sent.pop() == "SELECT 1"
-    return sent
+    # A read that was not followed by another for a while is ended by itself.
+    return [statement for statement in sent if statement != "COMMIT"]
 
 
 async def known(database: Database, tenant_id: TenantId) -> PersonId:
