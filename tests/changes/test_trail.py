@@ -252,7 +252,7 @@ async def test_each_question_uses_its_index(
         explained.plans = []
         await trail_page(explained, TrailAsk(where=check(parse(text), CATALOGUE) if text else None))
     [plan] = explained.plans
-    assert re.search(rf"Index (Only )?Scan( Backward)? using {index}\b", plan), plan
+    assert re.search(rf"(Index (Only )?Scan( Backward)? using|Bitmap Index Scan on) {index}\b", plan), plan
     assert "Seq Scan" not in plan
     # A condition without an index is not looked for in the whole log: each candidate is read by its key.
     assert re.search(r"Scan using entry_pkey on entry s\n +Index Cond: .*entry_no = ", plan), plan
