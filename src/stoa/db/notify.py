@@ -15,7 +15,7 @@ import asyncpg
 import structlog
 from asyncpg.pool import PoolConnectionProxy
 
-_COALESCE_SECONDS: Final = 0.002
+_COALESCE_SECONDS: Final = 0.001
 _FIRST_DELAY_SECONDS: Final = 0.05
 _LONGEST_DELAY_SECONDS: Final = 1.0
 _ANSWER_SECONDS: Final = 10.0
