@@ -202,7 +202,9 @@ def worker() -> None:
     """Run one worker process on the configured database."""
     settings = _configured()
     set_up_logging(settings, "worker")
-    # The loop that the web processes have too.
+    # As the web processes do (`_Server`), whose loop it has too.
+    gc.collect()
+    gc.freeze()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run_worker(settings, Store(str(settings.database_url), settings.key_ring_path)))
 
