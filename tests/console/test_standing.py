@@ -194,7 +194,9 @@ async def rebuilt(on: Ground) -> dict[Phase, PhaseStatus]:
             WHERE tenant_id = $1 AND (state = 'held' OR (state = 'planned' AND plan_only))""",
             tx.tenant_id,
         )
-        rows = await tx.fetch("SELECT * FROM connection WHERE tenant_id = $1 ORDER BY created_at", tx.tenant_id)
+        rows = await tx.fetch(
+            "SELECT * FROM connection WHERE tenant_id = $1 ORDER BY created_at, connection_id", tx.tenant_id
+        )
     active = [row for row in rows if row["state"] == "active"]
     hris = PhaseStatus(
         connected=True,
