@@ -150,16 +150,16 @@ class Database:
             before = "COMMIT; "
         else:
             before, connection = "", await self._acquired(role)
+        sound = False
         try:
             yield connection, before
-        except BaseException:
-            await self._pools[role].release(connection)
-            raise
-        if rests and not self._closed:
-            # Who waits for a connection comes before who may come.
-            resting.put(connection, now=self._queued[role] > 0)
-        else:
-            await self._pools[role].release(connection)
+            sound = True
+        finally:
+            if sound and rests and not self._closed:
+                # Who waits for a connection comes before who may come.
+                resting.put(connection, now=self._queued[role] > 0)
+            else:
+                await self._pools[role].release(connection)
 
     async def _acquired(self, role: str) -> Held:
         self._queued[role] += 1
