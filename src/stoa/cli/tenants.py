@@ -16,6 +16,7 @@ from stoa.cli.common import OPERATOR, Options, session, show, show_list
 from stoa.db.transactions import TenantTx
 from stoa.kernel.ids import CredentialId
 from stoa.kernel.problems import BadInput, NotFound
+from stoa.people.sample import seed
 from stoa.sync.actions import connect, schedule
 from stoa.sync.actions import resume as resume_syncs
 from stoa.tenants import actions, queries
@@ -118,6 +119,19 @@ async def move_clock(slug: str, *, days: float, options: Options = Options()) ->
     async with session(options) as s, s.platform.database.tenant(await s.tenant_id(slug), OPERATOR) as tx:
         offset = await actions.move_clock(tx, delta)
     show(options, {"ahead_days": round(offset / timedelta(days=1), 3)})
+
+
+@tenant_app.command(name="seed")
+async def seed_tenant(slug: str, *, people: int = 50, options: Options = Options()) -> None:
+    """Fill a sandbox tenant with sample people. Those that are there stay as they are.
+
+    Args:
+        slug: The tenant.
+        people: How many there are to be, 500 at most; every tenth is not active.
+    """
+    async with session(options) as s, s.platform.database.tenant(await s.tenant_id(slug), OPERATOR) as tx:
+        seeded = await seed(tx, people)
+    show(options, {"made": seeded.made, "there_already": seeded.known})
 
 
 # ------------------------------------------------------------------ token
