@@ -27,6 +27,8 @@ async def main() -> None:
         rung.set()
 
     await connection.add_listener("bench_hooks", ring)
+    # What was committed before it listened is there already, and nobody rings for it again.
+    rung.set()
     limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
     transport = httpx2.AsyncHTTPTransport(limits=limits)
     headers = {"host": "relay", "content-type": "application/json"}
