@@ -16,6 +16,7 @@ OperatorId = NewType("OperatorId", UUID)
 PersonId = NewType("PersonId", UUID)
 # The SCIM id of one source's record of a person. It equals the person's id when made, and never changes afterwards.
 ResourceId = NewType("ResourceId", UUID)
+GroupId = NewType("GroupId", UUID)
 
 
 def new_id() -> UUID:

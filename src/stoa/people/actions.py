@@ -52,7 +52,8 @@ async def provision(
         revived = await assert_record(tx, named[0], asserted)
         if isinstance(revived, Refused):
             return revived
-        return Provisioned(revived.record, "same_name_in_source", revived=True)
+        written = revived.written if isinstance(revived, Changed) else None
+        return Provisioned(revived.record, "same_name_in_source", revived=True, written=written)
     verdict = await _verdict(tx, source_id, asserted)
     if isinstance(verdict, Refuse):
         return await _refused(tx, source_id, asserted, verdict)
@@ -130,7 +131,7 @@ async def _make(
     action = Action.LINK if isinstance(verdict, LinkTo) else Action.CREATE
     after = {name: to_json(value) for name, value in columns.items() if value is not None}
     entry = journal.Entry(action, verdict.rule, external_id, source_id, resource_id, person_id, None, after)
-    await journal.write(tx, entry, effect)
+    written = await journal.write(tx, entry, effect)
     return Provisioned(
         Record(
             source_id,
@@ -149,6 +150,8 @@ async def _make(
         ),
         verdict.rule,
         revived=False,
+        linked=isinstance(verdict, LinkTo),
+        written=written,
     )
 
 
@@ -258,8 +261,8 @@ async def _change(
         action, reason, record.external_id, record.source_id, record.resource_id, record.person_id, before, after
     )
     effect = await settle(tx, record.person_id, journal.window_of(tx, record.source_id))
-    await journal.write(tx, entry, effect)
-    return Changed(_with(record, wanted, tx), action)
+    written = await journal.write(tx, entry, effect)
+    return Changed(_with(record, wanted, tx), action, reason, written)
 
 
 def _with(record: Record, wanted: Mapping[str, Any], tx: TenantTx) -> Record:

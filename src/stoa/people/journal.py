@@ -12,6 +12,7 @@ from stoa.db.transactions import TenantTx
 from stoa.events.actions import emit_batch
 from stoa.kernel.ids import PersonId, ResourceId, RunId, SourceId
 from stoa.people.effects import Effect
+from stoa.people.model import Written
 
 TARGET = "person"
 
@@ -49,9 +50,9 @@ WITH hour AS (
 SELECT ord FROM made"""
 
 
-async def write(tx: TenantTx, entry: Entry, effect: Effect | None) -> None:
+async def write(tx: TenantTx, entry: Entry, effect: Effect | None) -> Written:
     """Writes the row, with what became of the person for it, if anything did, and the events that are rendered from
-    the two; and the run of this hour, if it is not there yet.
+    the two; and the run of this hour, if it is not there yet. Gives the row's place.
 
     A run that is there is neither read nor locked.
     """
@@ -64,3 +65,4 @@ async def write(tx: TenantTx, entry: Entry, effect: Effect | None) -> None:
         *became,
     )
     emit_batch(tx, run_id=run_id, ord_from=ord_, ord_to=ord_, n=1 if effect is None else 2)
+    return Written(run_id, ord_)

@@ -49,12 +49,28 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """Where a change stands in the journal."""
+
+    run_id: RunId
+    ord: int
+
+
+@dataclass(frozen=True, slots=True)
 class Provisioned:
-    """A record was made, or an inactive one revived under its old id."""
+    """A record was made, or an inactive one revived under its old id.
+
+    Attributes:
+        rule: how it was told whose record it is.
+        linked: of a person who was known before.
+        written: the change in the journal; None where reviving changed nothing.
+    """
 
     record: Record
     rule: str
     revived: bool
+    linked: bool = False
+    written: Written | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +82,18 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The record now says something else."""
+    """The record now says something else.
+
+    Attributes:
+        action, reason: as in the journal.
+        held: the run that its effect waits for, when so many of its kind came that an admin must approve.
+    """
 
     record: Record
     action: str
+    reason: str
+    written: Written
+    held: RunId | None = None
 
 
 @dataclass(frozen=True, slots=True)

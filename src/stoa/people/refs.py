@@ -9,6 +9,8 @@ REFERENCES: Final[tuple[Reference, ...]] = (
     Reference("source_record", "person_id", OnMerge.MOVE, OnErase.DELETE),
     # Effective values: recomputed from the records, which have moved.
     Reference("person", "manager_id", OnMerge.COMBINE, OnErase.KEEP),
+    # They follow from the groups of the records, which have moved.
+    Reference("person_role", "person_id", OnMerge.COMBINE, OnErase.DELETE),
     Reference("person", "merged_into", OnMerge.MOVE, OnErase.DELETE),
     Reference("hold", "person_id", OnMerge.MOVE, OnErase.DELETE),
     # The journal tells what was done to whom at that time; its values are personal data.

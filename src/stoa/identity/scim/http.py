@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -13,7 +15,7 @@ from stoa.access.model import Credential
 from stoa.db.transactions import TenantTx
 from stoa.identity.scim.errors import ScimError, ScimType, error_body, invalid_syntax, invalid_value
 from stoa.kernel.ids import SourceId
-from stoa.people.model import Refused
+from stoa.people.model import Refused, Written
 
 MEDIA_TYPE: Final = "application/scim+json"
 MAX_BODY: Final = 1_048_576
@@ -56,16 +58,52 @@ class Call:
     base_url: str
 
 
+class Word(StrEnum):
+    """What came of a request, in one word."""
+
+    READ = "read"
+    CREATED = "created"
+    LINKED = "linked"
+    REVIVED = "revived"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    REMOVED = "removed"
+    HELD = "held"
+    REFUSED = "refused"
+    MIXED = "mixed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a request did and why, for the log that an admin reads.
+
+    Attributes:
+        reason: the resolver's rule, the reason of the change, or the run that a held effect waits for.
+        resource_id, person_id: whom it was about, if it was about one.
+        written: the change in the journal, if there is one.
+    """
+
+    word: Word
+    reason: str = ""
+    resource_id: UUID | None = None
+    person_id: UUID | None = None
+    written: Written | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, headers and JSON of a response. Without a body nothing but the status is sent. refused: who was not let
-    in, of which an alert tells.
+    """Status, headers and JSON of a response. Without a body nothing but the status is sent.
+
+    Attributes:
+        refused: who was not let in, of which an alert tells.
+        outcome: what the request did; None for one that only read.
     """
 
     status: int
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = field(default=())
     refused: Refused | None = None
+    outcome: Outcome | None = None
 
 
 def json_answer(status: int, content: object, headers: tuple[tuple[str, str], ...] = ()) -> Answer:

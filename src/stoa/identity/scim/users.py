@@ -1,5 +1,6 @@
 """/Users: one function for each method, each within the caller's transaction."""
 
+import dataclasses
 from http import HTTPStatus
 from typing import Any, Final, assert_never
 
@@ -7,7 +8,7 @@ from stoa.identity.scim import wire
 from stoa.identity.scim.catalogue import compiled, where_of
 from stoa.identity.scim.dialects import normalised_patch, normalised_resource
 from stoa.identity.scim.errors import ScimError, ScimType, error_body, invalid_syntax, invalid_value, not_found
-from stoa.identity.scim.http import Answer, Call, json_answer, json_of, whole_number
+from stoa.identity.scim.http import Answer, Call, Outcome, Word, json_answer, json_of, whole_number
 from stoa.identity.scim.model import LIST_SCHEMA, Document
 from stoa.identity.scim.projection import Projection, projected, projection
 from stoa.identity.scim.rules import created, patched, replaced
@@ -16,7 +17,7 @@ from stoa.identity.scim.validation import described, is_list, is_object
 from stoa.kernel.filters import Sql, Typed
 from stoa.kernel.ids import parse_id
 from stoa.people import actions, queries
-from stoa.people.model import Changed, Provisioned, Record, Refused, Unchanged
+from stoa.people.model import Changed, Provisioned, Record, Refused, Unchanged, Written
 
 MAX_RESULTS: Final = 200
 DEFAULT_RESULTS: Final = 100
@@ -125,7 +126,9 @@ async def create(call: Call) -> Answer:
     match made:
         case Provisioned(record):
             location = f"{call.base_url}/Users/{record.resource_id}"
-            return _one(call, HTTPStatus.CREATED, record, wanted, (("location", location),))
+            answer = _one(call, HTTPStatus.CREATED, record, wanted, (("location", location),))
+            word = Word.REVIVED if made.revived else Word.LINKED if made.linked else Word.CREATED
+            return _told(answer, record, word, made.rule, made.written)
         case Refused():
             return _refused(made)
         case _:
@@ -153,19 +156,33 @@ async def delete(call: Call) -> Answer:
     back.
     """
     record = await _record(call, lock=True)
-    await actions.remove_record(call.tx, record)
-    return Answer(HTTPStatus.NO_CONTENT)
+    outcome = await actions.remove_record(call.tx, record)
+    return _changed(Answer(HTTPStatus.NO_CONTENT), outcome, Word.REMOVED)
 
 
 async def _assert(call: Call, record: Record, document: Document, wanted: Projection) -> Answer:
     outcome = await actions.assert_record(call.tx, record, wire.asserted(document, active=record.asserted_active))
     match outcome:
         case Changed(now) | Unchanged(now):
-            return _one(call, HTTPStatus.OK, now, wanted)
+            return _changed(_one(call, HTTPStatus.OK, now, wanted), outcome, Word.UPDATED)
         case Refused():
             return _refused(outcome)
         case _:
             assert_never(outcome)
+
+
+def _changed(answer: Answer, outcome: Changed | Unchanged, word: Word) -> Answer:
+    match outcome:
+        case Changed(record):
+            if outcome.held is not None:
+                return _told(answer, record, Word.HELD, str(outcome.held), outcome.written)
+            return _told(answer, record, word, outcome.reason, outcome.written)
+        case Unchanged(record):
+            return _told(answer, record, Word.UNCHANGED, "", None)
+
+
+def _told(answer: Answer, record: Record, word: Word, reason: str, written: Written | None) -> Answer:
+    return dataclasses.replace(answer, outcome=Outcome(word, reason, record.resource_id, record.person_id, written))
 
 
 # ------------------------------------------------------------------ shared
@@ -214,4 +231,4 @@ def _refused(refused: Refused) -> Answer:
     """409: returned, not raised, so that the resolver's decision is kept."""
     detail = f"{refused.detail} (rule {refused.rule})"
     body = error_body(HTTPStatus.CONFLICT, detail, ScimType.UNIQUENESS)
-    return Answer(HTTPStatus.CONFLICT, body, refused=refused)
+    return Answer(HTTPStatus.CONFLICT, body, refused=refused, outcome=Outcome(Word.REFUSED, refused.rule))
