@@ -66,6 +66,34 @@ class PersonChanged(Body, frozen=True):
     version: Annotated[int, Meta(description="The person's version since; of one who is gone, their last.")]
 
 
+class HeldRoles(Body, frozen=True):
+    """Roles beside that of a learner, which everybody has."""
+
+    roles: Annotated[
+        list[str], Meta(description="`admin`, `author`, `instructor`, `manager`, `reporter`; in order, each once.")
+    ]
+
+
+class RolesChanged(Body, frozen=True):
+    """A person's roles before and after. They follow from groups (`role_rule.added`), for inactive people too."""
+
+    before: HeldRoles
+    after: HeldRoles
+    version: Annotated[int, Meta(description="The person's version at the time: roles do not raise it.")]
+
+
+class RoleRuleChanged(Body, frozen=True):
+    """A group gives a role, or does so no longer."""
+
+    rule_id: str
+    role: Annotated[str, Meta(description="`admin`, `author`, `instructor`, `manager` or `reporter`.")]
+    group_id: str
+    group: Annotated[str, Meta(description="The group's display name at the time.")]
+    source_id: Annotated[str, Meta(description="The source that has the group.")]
+    gains: Annotated[int, Meta(description="People who got a role by it.")]
+    loses: Annotated[int, Meta(description="People who lost a role by it.")]
+
+
 class RecordChanged(Body, frozen=True):
     """One source's record of a person before and after."""
 
@@ -131,6 +159,19 @@ def _record(
     )
 
 
+def _role_rule(name: str, summary: str, gains: int, loses: int) -> EventType:
+    example = {
+        "rule_id": "01980f61-3c8f-7b55-a1ba-88d3e6f90212",
+        "role": "author",
+        "group_id": "01980f61-0a10-7c01-9b02-2f3a4b5c6d7e",
+        "group": "Course authors",
+        "source_id": _SOURCE,
+        "gains": gains,
+        "loses": loses,
+    }
+    return EventType(name=f"role_rule.{name}", version=1, body=RoleRuleChanged, summary=summary, example=example)
+
+
 _STAYS: Final = {**_ON, "asserted_active": True, "present": True}
 _LEFT: Final = {**_OFF, "asserted_active": False, "present": False}
 
@@ -147,6 +188,16 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
     _person("deactivated", "A person lost access; other fields may have changed with it.", _ON, _OFF),
     _person("reactivated", "A person has access again; other fields may have changed with it.", _OFF, _ON),
     _person("removed", "A person is gone: a run was undone that had made them.", _WHOLE, None),
+    EventType(
+        name="person.roles_changed",
+        version=1,
+        body=RolesChanged,
+        summary="A person has other roles: their groups changed, or the rules by which groups give roles.",
+        example={"before": {"roles": ["author"]}, "after": {"roles": ["admin", "author"]}, "version": 4},
+        personal=True,
+    ),
+    _role_rule("added", "Whoever is in a group has a role from now on. Events of the people who got it follow.", 12, 0),
+    _role_rule("removed", "A group gives a role no longer. Events of the people who lost it follow.", 0, 12),
     _record(
         "created", "create", "nobody_matches", "A source has a new record, of a new person.", None, {**_WHOLE, **_STAYS}
     ),

@@ -31,3 +31,8 @@ async def lock_identifiers(tx: TenantTx, employee_id_key: str | None, email_key:
 async def lock_all_identifiers(tx: TenantTx) -> None:
     """Waits for every single request that looks for identifiers in this tenant, and has new ones wait."""
     await tx.execute("SELECT pg_advisory_xact_lock($1::bigint)", _number(tx, "people"))
+
+
+async def lock_admins(tx: TenantTx) -> None:
+    """Waits for whoever else looks whether an admin is left in this tenant, until the end of the transaction."""
+    await tx.execute("SELECT pg_advisory_xact_lock($1::bigint)", _number(tx, "admins"))
