@@ -103,10 +103,11 @@ class Database:
             begin += f"; {also}"
         async with self._rested(role, rests=read_only) as (connection, before):
             tx = TenantTx(connection, now, self.notifier.poke, tenant_id, origin)
-            async with _transaction(tx, before + begin, ends=not read_only) as status:
+            async with _transaction(tx, before + begin, ends=not read_only) as (status, last_words):
                 tx.found = bool(also) and status == "SELECT 1"
                 yield tx
                 await tx.finish()
+                last_words.append(tx.closing)
         tx.committed()
 
     @asynccontextmanager
@@ -192,11 +193,13 @@ class Database:
 
 
 @asynccontextmanager
-async def _transaction(tx: Tx, begin: str, *, ends: bool = True) -> AsyncGenerator[str]:
+async def _transaction(tx: Tx, begin: str, *, ends: bool = True) -> AsyncGenerator[tuple[str, list[str]]]:
+    """Gives the last status of `begin`, and a list for what is to be sent with the commit."""
     connection = tx.connection
     try:
-        yield await connection.execute(begin)
-        if ends and await connection.execute("COMMIT") != "COMMIT":
+        last_words: list[str] = []
+        yield await connection.execute(begin), last_words
+        if ends and await connection.execute(f"{''.join(last_words)}COMMIT") != "COMMIT":
             raise TransactionFailedError("The transaction had failed before its end and was undone.")
     except (asyncpg.InternalClientError, asyncpg.InterfaceError) as error:
         lost = _is_lost(connection, error)

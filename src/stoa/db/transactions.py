@@ -180,9 +180,10 @@ class TenantTx(Tx):
         memo: what rooms keep for the length of the transaction, by their own key (for example the events collected so
             far). Values are replaced, never changed in place: a savepoint that fails puts the earlier ones back.
         found: whether what was asked for at the beginning (`Database.tenant`, `also`) gave a row.
+        closing: statements that are sent in the round trip of the commit, each ended by a semicolon (`literals`).
     """
 
-    __slots__ = ("_before_commit", "found", "memo", "origin", "tenant_id")
+    __slots__ = ("_before_commit", "closing", "found", "memo", "origin", "tenant_id")
 
     def __init__(
         self, connection: Connection, now: datetime, poke: Poke, tenant_id: TenantId, origin: Origin = SYSTEM
@@ -192,6 +193,7 @@ class TenantTx(Tx):
         self.origin = origin
         self.memo: dict[str, Any] = {}
         self.found = False
+        self.closing = ""
         self._before_commit: dict[str, BeforeCommit] = {}
 
     def before_commit(self, name: str, hook: BeforeCommit) -> None:
@@ -210,9 +212,10 @@ class TenantTx(Tx):
 
     def _keep(self) -> Callable[[], None]:
         memo, hooks, put_back_rest = dict(self.memo), dict(self._before_commit), super()._keep()
+        closing = self.closing
 
         def put_back() -> None:
-            self.memo, self._before_commit = memo, hooks
+            self.memo, self._before_commit, self.closing = memo, hooks, closing
             put_back_rest()
 
         return put_back

@@ -11,6 +11,7 @@ from typing import Final, cast
 
 import msgspec
 
+from stoa.db.literals import Literal, literal
 from stoa.db.transactions import TenantTx
 from stoa.events import metrics
 from stoa.events.model import CHANNEL, NUMBERED_CHANNEL, Batch, Event
@@ -26,7 +27,6 @@ _LONGEST_ADDRESS: Final = 100
 NUMBERED_AT_ONCE: Final = 1000
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
-_WRITE: Final = "SELECT write_entry($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 _HEAD: Final = "SELECT FROM event_head WHERE tenant_id = $1 FOR UPDATE"
 
 _UNNUMBERED: Final = """
@@ -81,19 +81,17 @@ async def _write(tx: TenantTx) -> None:
     events = cast("tuple[tuple[Event, RunId | None], ...]", tx.memo.get(_EVENTS, ()))
     tx.memo[_CLOSED] = True
     for batch in batches:
-        await _write_entry(tx, batch.n, batch.run_id, batch, ())
+        tx.closing += _entry(tx, batch.n, batch.run_id, batch, [])
     if events:
         runs = {run_id for _, run_id in events}
-        await _write_entry(
-            tx, len(events), runs.pop() if len(runs) == 1 else None, None, [event for event, _ in events]
-        )
+        run_id = runs.pop() if len(runs) == 1 else None
+        tx.closing += _entry(tx, len(events), run_id, None, [event for event, _ in events])
     if batches or events:
         tx.wake(CHANNEL)
 
 
-async def _write_entry(
-    tx: TenantTx, n: int, run_id: RunId | None, batch: Batch | None, events: list[Event] | tuple[()]
-) -> None:
+def _entry(tx: TenantTx, n: int, run_id: RunId | None, batch: Batch | None, events: list[Event]) -> str:
+    """The statement that writes an entry, which is sent with the commit: nothing comes after it."""
     origin = tx.origin
     ord_from, ord_to = (batch.ord_from, batch.ord_to) if batch else (None, None)
     # The zone of an IPv6 address may be of any length (RFC 4007, section 11).
@@ -101,23 +99,14 @@ async def _write_entry(
     heading = Heading(tx.now, origin.actor, origin.via, origin.request_id, run_id, ord_from, ord_to, n, address)
     told: list[Told] = [(event.type, event.subject, comparable(_encode(event.body))) for event in events]
     salt = secrets.token_bytes(_SALT_BYTES)
-    await tx.execute(
-        _WRITE,
-        tx.tenant_id,
-        heading.at,
-        heading.actor,
-        heading.via,
-        heading.request_id,
-        run_id,
-        ord_from,
-        ord_to,
-        n,
-        salt,
-        entry_digest(salt, heading, told),
+    given: tuple[Literal, ...] = (
+        *(tx.tenant_id, heading.at, heading.actor, heading.via, heading.request_id, run_id, ord_from, ord_to),
+        *(n, salt, entry_digest(salt, heading, told)),
         [(event.type, event.subject, event.body) for event in events] or None,
         address,
     )
     metrics.WRITTEN.inc(n)
+    return f"SELECT write_entry({', '.join(map(literal, given))}); "
 
 
 def head_lock(tenant_id: TenantId) -> str:
