@@ -75,6 +75,8 @@ TENANTED: Final = {
     "event_head": Tenanted("SIU", seen=("tenant_id", "next_seq")),
     "freshness": Tenanted("SIU"),
     "group_member": Tenanted(),
+    "guard_passed": Tenanted(),
+    "guard_threshold": Tenanted(),
     "hold": Tenanted("SIU"),
     "idempotency_key": Tenanted(),
     "job": Tenanted(
@@ -93,6 +95,9 @@ TENANTED: Final = {
     "role_rule": Tenanted("SID"),
     "run": Tenanted("SIU"),
     "schedule": Tenanted(seen=("tenant_id", "schedule_id", "next_at", "paused_reason")),
+    "scim_hour": Tenanted(),
+    "scim_log_setting": Tenanted("SIU"),
+    "scim_request": Tenanted(),
     "source": Tenanted("SIU"),
     "source_record": Tenanted(),
     "tenant": Tenanted(
