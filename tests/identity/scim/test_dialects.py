@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from stoa.identity.scim.dialects import entra, normalised_patch, normalised_resource
+from stoa.identity.scim.catalogue import compiled
+from stoa.identity.scim.dialects import CLIENTS, entra, normalised_patch, normalised_resource
 from stoa.identity.scim.errors import ScimError, ScimType
 from stoa.identity.scim.model import ENTERPRISE_SCHEMA, Document
 from stoa.identity.scim.schemas import USERS
@@ -142,6 +143,16 @@ PATCHES: list[tuple[str, Document, list[dict[str, Any]], Document]] = [
         {ENTERPRISE_SCHEMA: {"department": "x"}},
     ),
     (
+        "jumpcloud: one operation for each attribute",
+        {},
+        [
+            {"op": "replace", "path": "name.givenName", "value": "Ada"},
+            {"op": "replace", "path": "title", "value": "Countess"},
+            {"op": "replace", "path": "active", "value": False},
+        ],
+        {"name": {"givenName": "Ada"}, "title": "Countess", "active": False},
+    ),
+    (
         "members of a message in any case",
         {},
         [{"OP": "REPLACE", "Path": "title", "Value": "Dr"}],
@@ -197,6 +208,48 @@ def test_a_resource_gets_real_booleans_and_references() -> None:
         ENTERPRISE_SCHEMA.lower(): {"manager": {"value": "m1"}, "department": "False"},
         CUSTOM: {"active": "True"},
     }
+
+
+def test_onelogins_template_gives_lists_and_the_manager_by_its_name_of_today() -> None:
+    given = {
+        "id": None,
+        "active": "True",
+        "emails": {"value": "a@b", "primary": "true"},
+        "name": {"givenName": "Ada"},
+        ENTERPRISE_SCHEMA: {"department": "", "manager": {"managerId": "m1", "displayName": "Boss"}},
+        CUSTOM: {"emails": {"value": "x"}},
+    }
+    assert normalised_resource(USERS, given) == {
+        "id": None,
+        "active": True,
+        "emails": [{"value": "a@b", "primary": True}],
+        "name": {"givenName": "Ada"},
+        ENTERPRISE_SCHEMA: {"department": "", "manager": {"value": "m1", "displayName": "Boss"}},
+        CUSTOM: {"emails": {"value": "x"}},
+    }
+    both = {ENTERPRISE_SCHEMA: {"manager": {"managerId": "old", "value": "new"}}}
+    assert normalised_resource(USERS, both) == {ENTERPRISE_SCHEMA: {"manager": {"value": "new"}}}
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ('email Co "a@b"', 'emails co "a@b"'),
+        (
+            'username Eq "x" and not (Email pr or active eq true)',
+            'userName eq "x" and not (emails pr or active eq true)',
+        ),
+        ('email[type eq "work"] or email.value sw "a"', 'emails[type eq "work"] or emails.value sw "a"'),
+        ('userName eq "email"', 'userName eq "email"'),
+    ],
+)
+def test_pings_filters_mean_the_e_mails_of_scim_2(given: str, meant: str) -> None:
+    assert compiled(given) == compiled(meant)
+
+
+def test_clients_whose_ways_are_known_say_where_they_are_documented() -> None:
+    assert len({client.name for client in CLIENTS}) == len(CLIENTS) == 6
+    assert all(page.startswith("https://") for client in CLIENTS for page in client.pages)
 
 
 @pytest.mark.parametrize(

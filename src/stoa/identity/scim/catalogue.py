@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import Final
 
+from stoa.identity.scim.dialects import normalised_filter
 from stoa.identity.scim.errors import of_filter
 from stoa.identity.scim.model import ENTERPRISE_SCHEMA, USER_SCHEMA
 from stoa.identity.scim.wire import FOLDED, FOLDED_ENTERPRISE, FOLDED_LISTS, FOLDED_TEXTS
@@ -96,7 +97,7 @@ BINDING: Final[Binding] = {
 def compiled(text: str) -> Typed:
     """The filter, checked. Raises ScimError invalidFilter with the position."""
     try:
-        return check(parse(text), CATALOGUE)
+        return check(normalised_filter(parse(text)), CATALOGUE)
     except FilterError as error:
         raise of_filter(error) from None
 

@@ -6,20 +6,37 @@ unchanged, and a client that nobody wrote a module for often has the quirks of a
 
 from typing import Any, Final
 
-from stoa.identity.scim.dialects import entra, okta, python_scim
+from stoa.identity.scim.dialects import entra, google, jumpcloud, okta, onelogin, ping, python_scim
+from stoa.identity.scim.dialects.clients import KnownClient
 from stoa.identity.scim.errors import ScimType, bad, invalid_syntax, invalid_value
 from stoa.identity.scim.model import Operation, ResourceType, Verb
 from stoa.identity.scim.validation import described, is_list, is_object
+from stoa.kernel.filters import Expr
 
 MAX_OPERATIONS: Final = 1000
 _VERBS = {verb.value: verb for verb in Verb}
+# Those whose ways are known, in the order in which the guide names them.
+CLIENTS: Final[tuple[KnownClient, ...]] = (
+    entra.CLIENT,
+    okta.CLIENT,
+    onelogin.CLIENT,
+    jumpcloud.CLIENT,
+    google.CLIENT,
+    ping.CLIENT,
+)
 
 
 def normalised_resource(kind: ResourceType, body: object) -> object:
     """The body of a POST or PUT as the RFC would have it."""
     if not is_object(body):
         return body
-    return python_scim.normalised_resource(kind, entra.normalised_resource(kind, body))
+    plain = entra.normalised_resource(kind, onelogin.normalised_resource(kind, body))
+    return python_scim.normalised_resource(kind, plain)
+
+
+def normalised_filter(expr: Expr) -> Expr:
+    """A filter over users as the RFC would have it."""
+    return ping.normalised_filter(expr)
 
 
 def normalised_patch(kind: ResourceType, body: object) -> list[Operation]:

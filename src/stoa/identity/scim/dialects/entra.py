@@ -15,6 +15,7 @@ import re
 from dataclasses import replace
 from typing import Any, Final
 
+from stoa.identity.scim.dialects.clients import KnownClient
 from stoa.identity.scim.errors import ScimError
 from stoa.identity.scim.model import Attribute, Kind, Operation, ResourceType, Verb
 from stoa.identity.scim.paths import Target, resolve
@@ -22,6 +23,14 @@ from stoa.identity.scim.schemas import attribute_of
 from stoa.identity.scim.validation import is_list, is_object, is_urn
 from stoa.kernel.filters import render_literal
 
+CLIENT: Final = KnownClient(
+    "Microsoft Entra ID",
+    (
+        "https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups",
+        "https://learn.microsoft.com/entra/identity/app-provisioning/application-provisioning-config-problem-scim-compatibility",
+    ),
+    quirks=True,
+)
 FLAG: Final = "aadOptscim062020"
 _FLAG_WITH_SEPARATOR = re.compile(rf"(?:%3[fF]|%26|[?&])?{FLAG}(?:=(?:true|1)?)?", re.IGNORECASE)
 _TEXT_BOOLEANS: Final = {"true": True, "false": False}

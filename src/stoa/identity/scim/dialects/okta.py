@@ -6,10 +6,22 @@ is passed over, as in a PUT.
 """
 
 from dataclasses import replace
+from typing import Final
 
+from stoa.identity.scim.dialects.clients import KnownClient
 from stoa.identity.scim.model import Mutability, Operation, ResourceType
 from stoa.identity.scim.schemas import attribute_of
 from stoa.identity.scim.validation import is_object
+
+CLIENT: Final = KnownClient(
+    "Okta",
+    (
+        "https://developer.okta.com/docs/reference/scim/scim-20/",
+        "https://developer.okta.com/docs/concepts/scim/",
+        "https://developer.okta.com/docs/concepts/scim/faqs/",
+    ),
+    quirks=True,
+)
 
 
 def normalised_operation(kind: ResourceType, operation: Operation) -> list[Operation]:
