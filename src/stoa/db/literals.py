@@ -15,7 +15,8 @@ _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def literal(value: Literal) -> str:
-    """The value as an expression of its type: text, integer or bigint, bytea, uuid, timestamptz or, of lists and mappings, jsonb.
+    """The value as an expression of its type: text, a whole number, bytea, uuid, timestamptz or, of lists and mappings,
+    jsonb.
 
     Raises ValueError for a time without a zone.
     """

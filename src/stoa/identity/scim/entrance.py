@@ -10,7 +10,8 @@ from time import monotonic
 from typing import Final
 
 from stoa.access.model import Credential
-from stoa.access.queries import USE_NOTED_EVERY, credential_by_token, tenant_of_token
+from stoa.access.queries import USE_NOTED_EVERY, credential_by_token, tenant_of_token, unchanged_query
+from stoa.access.rules import token_hash
 from stoa.db.database import Database
 from stoa.db.transactions import Origin, TenantTx
 from stoa.identity.scim.errors import ScimError, not_found, unauthorised
@@ -23,6 +24,7 @@ from stoa.tenants.status import ask_recount, note_contact
 SCOPE: Final = "scim"
 SLUG_SECONDS: Final = 30.0
 _MOST_SLUGS: Final = 10_000
+_MOST_SENDERS: Final = 20_000
 _LONGEST_TOKEN: Final = 300
 _SLUG: Final = re.compile("[a-z0-9-]{1,63}")
 
@@ -67,14 +69,45 @@ class Slugs:
         return tenant_id
 
 
+@dataclass(slots=True)
+class Senders:
+    """Credentials as they were when they were last read, for a minute. Whether one still is so is asked in the round
+    trip that begins a request's transaction: what was revoked is refused at once.
+    """
+
+    clock: Callable[[], float] = monotonic
+    _known: dict[tuple[TenantId, bytes], tuple[float, Credential, str]] = field(
+        default_factory=dict[tuple[TenantId, bytes], tuple[float, Credential, str]], repr=False
+    )
+
+    def known(self, tenant_id: TenantId, token: str) -> tuple[Credential | None, str]:
+        """The credential, and what asks the database whether it is still as it was (`Database.tenant`, `also`)."""
+        digest = token_hash(token)
+        found = None if digest is None else self._known.get((tenant_id, digest))
+        return (None, "") if found is None or found[0] <= self.clock() else found[1:]
+
+    def note(self, tenant_id: TenantId, token: str, credential: Credential) -> None:
+        """Remembers a credential that was just read."""
+        digest = token_hash(token)
+        if digest is not None:
+            if len(self._known) >= _MOST_SENDERS:
+                self._known.clear()
+            unchanged = unchanged_query(tenant_id, token, credential)
+            self._known[tenant_id, digest] = (self.clock() + USE_NOTED_EVERY.total_seconds(), credential, unchanged)
+
+
 async def sender(
-    tx: TenantTx, token: str, request_id: str | None, address: str | None
+    tx: TenantTx, senders: Senders, token: str, request_id: str | None, address: str | None
 ) -> tuple[Credential, SourceId] | None:
     """The credential and the source in whose name it asserts; None if the token is not this tenant's or no longer good.
 
     From here on the transaction acts in the credential's name. Raises ScimError 403 for a credential that is not for
     SCIM.
     """
+    credential, _ = senders.known(tx.tenant_id, token)
+    if tx.found and credential is not None and credential.source_id is not None and credential.opens_at(tx.now):
+        tx.origin = Origin(f"scim:{credential.credential_id}", "scim", request_id, address)
+        return credential, credential.source_id
     credential = await credential_by_token(tx, token)
     if credential is None:
         return None
@@ -84,6 +117,7 @@ async def sender(
     if credential.last_used_at is None or credential.last_used_at <= tx.now - USE_NOTED_EVERY:
         await note_contact(tx, Phase.IDENTITY)
         await ask_recount(tx, lasting=USE_NOTED_EVERY)
+    senders.note(tx.tenant_id, token, credential)
     return credential, credential.source_id
 
 

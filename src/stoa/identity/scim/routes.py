@@ -17,7 +17,7 @@ from stoa.db.database import Database
 from stoa.db.errors import COLLISION, UNAVAILABLE, UniqueViolation
 from stoa.identity.scim import discovery, users
 from stoa.identity.scim.dialects import entra
-from stoa.identity.scim.entrance import Slugs, bearer_token, refusal, sender
+from stoa.identity.scim.entrance import Senders, Slugs, bearer_token, refusal, sender
 from stoa.identity.scim.errors import ScimError, ScimType, bad, error_body, not_found
 from stoa.identity.scim.failures import Failures
 from stoa.identity.scim.http import (
@@ -67,7 +67,7 @@ def scim_routes(database: Database, *, base_url: str) -> list[Route]:
 
     base_url: scheme, host and port under which clients reach this server, for the locations in answers.
     """
-    service = _Service(database, base_url.rstrip("/"), Slugs(database), Failures(database))
+    service = _Service(database, base_url.rstrip("/"), Slugs(database), Senders(), Failures(database))
     root = "/t/{slug}/scim/v2"
     routes = [Route(f"{root}/{path}", _Endpoint(service), name=f"scim:{path}") for path in ENDPOINTS]
     # Whatever else stands below the address, or was joined to it in an odd way, is answered in SCIM's form too.
@@ -79,6 +79,7 @@ class _Service:
     database: Database
     base_url: str
     slugs: Slugs
+    senders: Senders
     failures: Failures
 
 
@@ -213,8 +214,9 @@ def _later(seconds: int) -> ScimError:
 
 async def _visited(visit: _Visit, request: Request, query: str, found: _Found | None) -> Answer:
     service = visit.service
-    async with service.database.tenant(visit.tenant_id) as tx:
-        known = await sender(tx, visit.token, visit.trace_id, visit.address)
+    _, unchanged = service.senders.known(visit.tenant_id, visit.token)
+    async with service.database.tenant(visit.tenant_id, also=unchanged) as tx:
+        known = await sender(tx, service.senders, visit.token, visit.trace_id, visit.address)
         if known is not None:
             credential, source_id = known
             visit.source_id = source_id
