@@ -92,6 +92,19 @@ async def counted_window(tx: TenantTx, run_id: RunId, most: int = WINDOW_ROWS) -
     return replace(found, more=found.changes > most)
 
 
+async def counted_held(tx: TenantTx, run_id: RunId, most: int | None = WINDOW_ROWS) -> PlanCount:
+    """Counts what waits in a run that collects, without what the client took back; as far as the first `most`."""
+    rows = await tx.fetch(
+        """SELECT action, reason, false AS conflict, count(*) AS n, 0 AS partial FROM (
+          SELECT action, reason FROM change
+          WHERE tenant_id = $1 AND run_id = $2 AND state = 'planned' ORDER BY ord LIMIT $3) AS waiting
+        GROUP BY 1, 2 ORDER BY 1, 4 DESC, 2""",
+        *(tx.tenant_id, run_id, None if most is None else most + 1),
+    )
+    found = _count(rows, {})
+    return replace(found, more=most is not None and found.changes > most)
+
+
 def _count(rows: list[Row], fields: Mapping[str, int]) -> PlanCount:
     reasons: dict[str, dict[str, int]] = {}
     for row in rows:

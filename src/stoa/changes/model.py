@@ -31,6 +31,7 @@ class RunKind(StrEnum):
 
     SYNC = "sync"
     SCIM_WINDOW = "scim_window"
+    SCIM_HOLD = "scim_hold"
     DUE = "due"
     MERGE = "merge"
     IMPORT = "import"
@@ -85,6 +86,7 @@ class Run:
     `applied_through` is the last `ord` whose batch was committed, `changes_done` how many changes that are, and
     `applying_at` when the first of its batches was begun.
     `decided_note` is what whoever approved or rejected it wrote beside it.
+    `since` is set of a rollback that undoes no single run (`of_run`), but what its source did from that moment on.
     """
 
     run_id: RunId
@@ -112,6 +114,7 @@ class Run:
     applying_at: datetime | None = None
     changes_done: int = 0
     decided_note: str | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,7 @@ class NewRun:
     connection_id: ConnectionId | None = None
     of_run: RunId | None = None
     plan_only: bool = False
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from stoa.kernel.ids import ConnectionId, RunId, SourceId, new_id
 RUN_COLUMNS = """run_id, kind, state, target, source_id, connection_id, of_run, plan_only, actor, input_digest,
  mapping_version,
  authority_version, lease_epoch, reasons, counts, figures, applied_through, created_at, planned_at, decided_at,
- decided_by, finished_at, applying_at, changes_done, decided_note"""
+ decided_by, finished_at, applying_at, changes_done, decided_note, since"""
 # A row that says 'planned' stands where its run stands.
 STATE = """CASE WHEN c.state <> 'planned' THEN c.state WHEN c.ord <= r.applied_through THEN 'applied'
  WHEN r.state IN ('rejected', 'held') THEN r.state ELSE 'planned' END"""
@@ -45,10 +45,11 @@ async def insert_run(tx: TenantTx, new: NewRun) -> Run:
     """A fresh run in state `queued`."""
     row = await tx.fetchrow(
         f"""INSERT INTO run
-          (tenant_id, run_id, kind, state, target, source_id, connection_id, of_run, plan_only, actor, created_at)
-        VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10) RETURNING {RUN_COLUMNS}""",
+          (tenant_id, run_id, kind, state, target, source_id, connection_id, of_run, plan_only, actor, created_at,
+           since)
+        VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11) RETURNING {RUN_COLUMNS}""",
         *(tx.tenant_id, new_id(), new.kind, new.target, new.source_id, new.connection_id, new.of_run, new.plan_only),
-        *(tx.origin.actor, tx.now),
+        *(tx.origin.actor, tx.now, new.since),
     )
     assert row is not None
     made = run_of(row)

@@ -1,0 +1,274 @@
+"""Effects of single requests that wait for an admin: too many of one kind from one source, or the last administrator's.
+
+The client is told that it is done, and reads back what it said; what was in force stays in force, by a `hold`, until
+somebody approves or rejects the run that collects what waits (`changes.holding`).
+
+Counting is one look at a small index. Of requests at the very same moment each may count without the others, so that
+a few more than the threshold may pass; once the run is open, nothing passes any more.
+"""
+
+# ruff: noqa: S608 - constants of the code; every value is a bound parameter
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from stoa.changes.holding import close_if_empty, codes_of, collect
+from stoa.changes.model import Reason
+from stoa.db.transactions import Row, TenantTx
+from stoa.kernel.ids import PersonId, RunId, SourceId, new_id
+from stoa.people import guard_rules as rules
+from stoa.people.guard_rules import CODE_OF, DEFAULTS, TARGET_OF, Guard
+from stoa.people.guard_rules import GuardKind as GuardKind
+from stoa.people.identity_locks import lock_admins
+from stoa.people.model import Record
+from stoa.people.roles_queries import last_admin
+
+# What the state in force of a record follows from.
+STATE: Final = ("present", "asserted_active", "active", "hire_date", "termination_date")
+
+# $1 tenant, $2 source, $3 kind, $4 target, $5 the time, $6..$10 the default guard. Nearest first: of the source, of the
+# tenant, the default. What was approved is not counted again.
+_GUARD: Final = """
+WITH guard AS MATERIALIZED (
+  SELECT g.enabled, g.absolute, g.percent, g.floor, g.window_minutes FROM (
+    SELECT enabled, absolute, percent, floor, window_minutes, 0 AS place FROM guard_threshold
+    WHERE tenant_id = $1 AND kind = $3 AND source_id = $2
+    UNION ALL SELECT enabled, absolute, percent, floor, window_minutes, 1 FROM guard_threshold
+    WHERE tenant_id = $1 AND kind = $3 AND source_id IS NULL
+    UNION ALL SELECT $6::boolean, $7::integer, $8::double precision, $9::integer, $10::integer, 2) AS g
+  ORDER BY g.place LIMIT 1
+), begin AS MATERIALIZED (
+  SELECT greatest($5 - guard.window_minutes * interval '1 minute', (SELECT max(r.decided_at) FROM run r
+    WHERE r.tenant_id = $1 AND r.source_id = $2 AND r.target = $4 AND r.kind = 'scim_hold'
+      AND r.state IN ('approved', 'applying', 'applied', 'undone'))) AS at FROM guard
+), waiting AS MATERIALIZED (
+  SELECT r.reasons FROM run r
+  WHERE r.tenant_id = $1 AND r.source_id = $2 AND r.target = $4 AND r.kind = 'scim_hold' AND r.state = 'held'
+)
+SELECT guard.*, (SELECT reasons FROM waiting) AS reasons, """
+
+# $11 the person. No more are counted than it takes to tell.
+_DEACTIVATIONS: Final = f"""{_GUARD}
+  (SELECT count(*) FROM (SELECT FROM change c WHERE c.tenant_id = $1 AND c.source_id = $2 AND c.action = 'deactivate'
+     AND c.state = 'applied' AND c.at > (SELECT at FROM begin)
+     LIMIT CASE WHEN (SELECT enabled FROM guard) THEN (SELECT absolute FROM guard) + 1 ELSE 0 END) AS some) AS passed,
+  EXISTS (SELECT FROM person_role h WHERE h.tenant_id = $1 AND h.person_id = $11 AND h.role = 'admin') AS admin
+FROM guard"""
+
+# $11 the scope.
+_PASSED: Final = f"""{_GUARD} coalesce(sum(p.n), 0)::bigint AS passed,
+  coalesce(sum(p.n) FILTER (WHERE p.scope = $11), 0)::bigint AS passed_here
+FROM guard LEFT JOIN guard_passed p ON p.tenant_id = $1 AND p.source_id = $2 AND p.kind = $3
+  AND p.at > (SELECT at FROM begin)
+GROUP BY guard.enabled, guard.absolute, guard.percent, guard.floor, guard.window_minutes"""
+
+_NOTE_PASSED: Final = """
+WITH old AS (
+  DELETE FROM guard_passed WHERE tenant_id = $1 AND source_id = $2 AND kind = $3 AND at < $7 - interval '1 day')
+INSERT INTO guard_passed (tenant_id, passed_id, source_id, kind, scope, n, at) VALUES ($1, $4, $2, $3, $5, $6, $7)"""
+
+
+async def weigh(
+    tx: TenantTx, source_id: SourceId, kind: GuardKind, n: int, population: int, *, scope: UUID | None = None
+) -> RunId | None:
+    """The open held run for which an effect must wait, made with its alert if needed; None to let the effect pass,
+    which is counted then.
+
+    n: how many memberships end, or are given, by this one request. population: of which they are a part before it, such
+    as the members of the group. scope: what the population is of, such as the group's id (default: the whole source):
+    a share is taken of what passed there.
+
+    People who lose access go through `hold_deactivation`, which writes the plan too.
+    """
+    if n <= 0:
+        return None
+    scope = scope or source_id
+    row = await tx.fetchrow(_PASSED, *_key(tx, source_id, kind), scope)
+    assert row is not None
+    guard, passed_here = _guard_of(row), row["passed_here"] + n
+    # What passed before is gone from the population by now, where memberships end.
+    whole = population + row["passed_here"] if kind is GuardKind.EMPTY_GROUP and population else population
+    share_trips = rules.too_many(guard, min(passed_here, guard.absolute), whole)
+    if CODE_OF[kind] in _codes(row):
+        return await _collected(tx, source_id, kind, guard, passed_here, whole)
+    if share_trips or rules.too_many(guard, row["passed"] + n, 0):
+        told = passed_here if share_trips else row["passed"] + n
+        return await _collected(tx, source_id, kind, guard, told, whole if share_trips else 0)
+    if guard.enabled:
+        await tx.execute(_NOTE_PASSED, tx.tenant_id, source_id, kind, new_id(), scope, n, tx.now)
+    return None
+
+
+async def guard_last_admin(
+    tx: TenantTx, source_id: SourceId, kind: GuardKind, person_ids: Collection[PersonId]
+) -> RunId | None:
+    """The held run for which a loss of the role admin must wait, if nobody would have it afterwards; None to let it
+    pass. kind: what takes the role away.
+
+    person_ids: who would lose the role by one request.
+    """
+    if not person_ids:
+        return None
+    if not await _anybody_is_admin(tx, person_ids):
+        return None
+    # Of two admins who are taken away at the same moment, one stays.
+    await lock_admins(tx)
+    if await tx.fetchval(_ADMINS_LEFT, tx.tenant_id, list(person_ids)):
+        return None
+    source = await _source_name(tx, source_id)
+    return await collect(tx, source_id, TARGET_OF[kind], rules.last_admin(source), _LAST_TITLE % source)
+
+
+async def hold_deactivation(
+    tx: TenantTx, record: Record, reason: str, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> RunId | None:
+    """Holds the effect of a deactivation if it must wait: the person's access stays. Gives the run that it waits for,
+    or None if it passes.
+
+    To be called before the person is settled, and before the change is written down.
+
+    record: as it was before, locked. reason, before, after: as of the change in the journal.
+    """
+    kind = GuardKind.DEACTIVATE
+    row = await tx.fetchrow(_DEACTIVATIONS, *_key(tx, record.source_id, kind), record.person_id)
+    assert row is not None
+    run_id: RunId | None = None
+    if row["admin"] and await last_admin(tx, record.person_id):
+        source = await _source_name(tx, record.source_id)
+        told = rules.last_admin(source)
+        run_id = await collect(tx, record.source_id, TARGET_OF[kind], told, _LAST_TITLE % source)
+    elif CODE_OF[kind] in _codes(row):
+        run_id = await _collected(tx, record.source_id, kind, _guard_of(row), row["passed"] + 1, 0)
+    else:
+        guard, n = _guard_of(row), row["passed"] + 1
+        population = await _population(tx, record.source_id, guard) if rules.needs_population(guard, n) else 0
+        if rules.too_many(guard, n, population):
+            run_id = await _collected(tx, record.source_id, kind, guard, n, population)
+    if run_id is not None:
+        await _hold(tx, record, run_id, reason, before, after)
+    return run_id
+
+
+def _key(tx: TenantTx, source_id: SourceId, kind: GuardKind) -> tuple[object, ...]:
+    default = DEFAULTS[kind]
+    return (
+        *(tx.tenant_id, source_id, kind, TARGET_OF[kind], tx.now, default.enabled, default.absolute),
+        *(float(default.percent), default.floor, default.window_minutes),
+    )
+
+
+def _guard_of(row: Row) -> Guard:
+    return Guard(row["enabled"], row["absolute"], row["percent"], row["floor"], row["window_minutes"])
+
+
+def _codes(row: Row) -> frozenset[str]:
+    return codes_of(row["reasons"] or [])
+
+
+_TITLES: Final[Mapping[GuardKind, str]] = {
+    GuardKind.DEACTIVATE: "%s deactivates unusually many people",
+    GuardKind.EMPTY_GROUP: "%s empties groups",
+    GuardKind.GRANT_ROLE: "%s gives a role to unusually many people",
+}
+_LAST_TITLE: Final = "%s would shut out the last administrator"
+
+
+async def _collected(
+    tx: TenantTx, source_id: SourceId, kind: GuardKind, guard: Guard, n: int, population: int
+) -> RunId:
+    source = await _source_name(tx, source_id)
+    told: Reason = rules.over_threshold(kind, guard, n, population, source)
+    return await collect(tx, source_id, TARGET_OF[kind], told, _TITLES[kind] % source)
+
+
+async def _source_name(tx: TenantTx, source_id: SourceId) -> str:
+    return await tx.fetchval("SELECT name FROM source WHERE tenant_id = $1 AND source_id = $2", tx.tenant_id, source_id)
+
+
+async def _population(tx: TenantTx, source_id: SourceId, guard: Guard) -> int:
+    """Records of the source, as far as it takes to tell: of more than that, the number alone decides."""
+    most = int(100 * (guard.absolute + 1) / guard.percent) + 1 if guard.percent > 0 else 1
+    return await tx.fetchval(
+        """SELECT count(*) FROM (SELECT FROM source_record WHERE tenant_id = $1 AND source_id = $2 AND present LIMIT $3)
+        AS some""",
+        *(tx.tenant_id, source_id, most),
+    )
+
+
+_ADMINS_LEFT: Final = """
+SELECT EXISTS (
+  SELECT FROM person_role h JOIN person p ON p.tenant_id = $1 AND p.person_id = h.person_id
+  WHERE h.tenant_id = $1 AND h.role = 'admin' AND p.active AND h.person_id <> ALL ($2))"""
+
+
+async def _anybody_is_admin(tx: TenantTx, person_ids: Collection[PersonId]) -> bool:
+    return await tx.fetchval(
+        """SELECT EXISTS (SELECT FROM person_role h JOIN person p ON p.tenant_id = $1 AND p.person_id = h.person_id
+        WHERE h.tenant_id = $1 AND h.role = 'admin' AND p.active AND h.person_id = ANY ($2))""",
+        *(tx.tenant_id, list(person_ids)),
+    )
+
+
+# ------------------------------------------------------------------ holds
+
+# A hold that an undo has made pointless, and its row of a plan, give way. The row has what a rejection puts back.
+_HOLD: Final = """
+WITH earlier AS (
+  UPDATE change c SET state = 'rejected', note = coalesce(c.note, '{}') || '{"code": "superseded"}'
+  FROM hold h WHERE h.tenant_id = $1 AND h.resource_id = $3 AND h.field = 'active' AND h.state = 'held'
+    AND c.tenant_id = $1 AND c.run_id = h.run_id AND c.source_id = $5 AND c.subject = $7 AND c.state = 'planned'
+), held AS (
+  INSERT INTO hold (tenant_id, hold_id, resource_id, person_id, source_id, field, held_value, run_id, state, made_at)
+  VALUES ($1, $2, $3, $4, $5, 'active', 'true', $6, 'held', $8)
+  ON CONFLICT (tenant_id, resource_id, field) WHERE state = 'held'
+    DO UPDATE SET run_id = excluded.run_id, made_at = excluded.made_at)
+INSERT INTO change
+  (tenant_id, run_id, action, reason, subject, source_id, resource_id, person_id, before, after, state, at)
+VALUES ($1, $6, 'deactivate', $9, $7, $5, $3, $4, $10, $11, 'planned', $8)"""
+
+
+async def _hold(
+    tx: TenantTx, record: Record, run_id: RunId, reason: str, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> None:
+    await tx.execute(
+        _HOLD,
+        *(tx.tenant_id, new_id(), record.resource_id, record.person_id, record.source_id, run_id, record.external_id),
+        *(tx.now, reason, _state_of(before), _state_of(after)),
+    )
+
+
+def _state_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: document[name] for name in STATE if name in document}
+
+
+async def follow_up(tx: TenantTx, record: Record, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """What a further word on an inactive record means for a hold upon it: reactivated, the hold ends; otherwise its row
+    in the plan has what a rejection puts back.
+
+    record: as it was before, locked. before, after: as of the change in the journal.
+    """
+    if record.active or not any(name in after for name in STATE):
+        return
+    key = (tx.tenant_id, record.resource_id, record.source_id, record.external_id)
+    if after.get("active") is not True:
+        await tx.execute(_EXTEND, *key, _state_of(before), _state_of(after))
+        return
+    run_id = await tx.fetchval(_WITHDRAW, *key, tx.now)
+    if run_id is not None:
+        await close_if_empty(tx, run_id)
+
+
+_EXTEND: Final = """
+UPDATE change c SET before = $5::jsonb || c.before, after = c.after || $6::jsonb
+FROM hold h WHERE h.tenant_id = $1 AND h.resource_id = $2 AND h.field = 'active' AND h.state = 'held'
+  AND c.tenant_id = $1 AND c.run_id = h.run_id AND c.source_id = $3 AND c.subject = $4 AND c.state = 'planned'"""
+_WITHDRAW: Final = """
+WITH ended AS (
+  UPDATE hold SET state = 'withdrawn', decided_at = $5
+  WHERE tenant_id = $1 AND resource_id = $2 AND field = 'active' AND state = 'held' RETURNING run_id
+), marked AS (
+  UPDATE change c SET state = 'rejected', note = coalesce(c.note, '{}') || '{"code": "withdrawn"}'
+  FROM ended WHERE c.tenant_id = $1 AND c.run_id = ended.run_id AND c.source_id = $3 AND c.subject = $4
+    AND c.state = 'planned')
+SELECT run_id FROM ended"""
