@@ -228,6 +228,14 @@ async def _visited(visit: _Visit, request: Request, query: str, found: _Found | 
     raise await refusal(service.failures, visit.tenant_id, visit.token, visit.trace_id)
 
 
+def handler_of(path: tuple[str, ...], method: str) -> tuple[Handler, str]:
+    """The function that answers a method at a path below the SCIM address, and the resource's id in the path. Raises
+    ScimError: 404 for an unknown path, 405 for a method that the endpoint does not have.
+    """
+    found = _find(path)
+    return _handler(found, method), "" if found is None else found.resource_id
+
+
 def _handler(found: _Found | None, method: str) -> Handler:
     """Raises ScimError: 404 for an unknown path, 405 for a method that the endpoint does not have."""
     if found is None:
