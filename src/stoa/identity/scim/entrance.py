@@ -16,6 +16,7 @@ from stoa.db.database import Database
 from stoa.db.transactions import Origin, TenantTx
 from stoa.identity.scim.errors import ScimError, not_found, unauthorised
 from stoa.identity.scim.failures import Failures
+from stoa.identity.scim.log_model import Arrival
 from stoa.kernel.ids import SourceId, TenantId
 from stoa.tenants.model import Phase
 from stoa.tenants.queries import tenant_id_of_slug
@@ -121,16 +122,18 @@ async def sender(
     return credential, credential.source_id
 
 
-async def refusal(failures: Failures, tenant_id: TenantId, token: str, trace_id: str | None) -> ScimError:
-    """Why a token did not open the tenant: 404 if it opens another one, else 401, of which an alert tells if the token
-    once was good here.
+async def refusal(failures: Failures, tenant_id: TenantId, token: str, arrival: Arrival) -> ScimError:
+    """Why a token did not open the tenant: 404 if it opens another one, else 401, of which an alert and the log of
+    requests tell if the token once was good here.
     """
     async with failures.database.platform() as tx:
         owner = await tenant_of_token(tx, token)
     if owner is not None and owner != tenant_id:
         return not_found("There is no SCIM service at this address for this token.")
     if owner is not None:
-        await failures.token_refused(tenant_id, token, trace_id)
+        ended = await failures.token_refused(tenant_id, token, arrival.trace_id)
+        if ended is not None:
+            arrival.source_id, arrival.credential_id = ended.source_id, ended.credential_id
     return unauthorised(
         "The token is unknown, expired or revoked. Make a new one and put it into the connection.", invalid=True
     )

@@ -61,14 +61,15 @@ class Failures:
         default_factory=dict[tuple[TenantId, str, str], _Count], repr=False
     )
 
-    async def token_refused(self, tenant_id: TenantId, token: str, trace_id: str | None) -> None:
-        """A token did not open its own tenant. Nothing is told of a token that the tenant never had."""
+    async def token_refused(self, tenant_id: TenantId, token: str, trace_id: str | None) -> Credential | None:
+        """A token did not open its own tenant. Nothing is told of a token that the tenant never had; else it is
+        given."""
         try:
             async with self.database.tenant(tenant_id, read_only=True) as tx:
                 credential = await credential_of_token(tx, token)
         except TROUBLE as error:
             _not_told(TOKEN_ALERT, trace_id, error)
-            return
+            return None
         if credential is not None:
 
             async def words(tx: TenantTx) -> _Words:
@@ -77,6 +78,7 @@ class Failures:
                 )
 
             await self._tell(tenant_id, TOKEN_ALERT, str(credential.credential_id), trace_id, words)
+        return credential
 
     async def user_refused(
         self, tenant_id: TenantId, source_id: SourceId, refused: Refused, trace_id: str | None

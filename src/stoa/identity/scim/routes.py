@@ -30,6 +30,8 @@ from stoa.identity.scim.http import (
     read_body,
     send_answer,
 )
+from stoa.identity.scim.log import RequestLog
+from stoa.identity.scim.log_model import Arrival
 from stoa.kernel.ids import SourceId, TenantId
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -62,12 +64,13 @@ ENDPOINTS: Final[Mapping[str, Mapping[str, Handler]]] = {
 }
 
 
-def scim_routes(database: Database, *, base_url: str) -> list[Route]:
+def scim_routes(database: Database, *, base_url: str, log: RequestLog | None = None) -> list[Route]:
     """The routes of every tenant's SCIM service.
 
     base_url: scheme, host and port under which clients reach this server, for the locations in answers.
+    log: where requests are written down; None for nowhere.
     """
-    service = _Service(database, base_url.rstrip("/"), Slugs(database), Senders(), Failures(database))
+    service = _Service(database, base_url.rstrip("/"), Slugs(database), Senders(), Failures(database), log)
     root = "/t/{slug}/scim/v2"
     routes = [Route(f"{root}/{path}", _Endpoint(service), name=f"scim:{path}") for path in ENDPOINTS]
     # Whatever else stands below the address, or was joined to it in an odd way, is answered in SCIM's form too.
@@ -81,6 +84,7 @@ class _Service:
     slugs: Slugs
     senders: Senders
     failures: Failures
+    log: RequestLog | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +103,9 @@ class _Endpoint:
         """Answers one request; whatever happens, in SCIM's form."""
         method: str = scope["method"]
         trace_id: str | None = scope.get("state", {}).get("trace_id")
+        arrival = Arrival(trace_id=trace_id)
         try:
-            answer = await _answer(self.service, scope, receive, trace_id)
+            answer = await _answer(self.service, scope, receive, arrival)
         except ScimError as error:
             answer = error_answer(error)
         except UNAVAILABLE as error:
@@ -110,6 +115,8 @@ class _Endpoint:
             _log.error("scim_request_failed", method=method, trace_id=trace_id, **_told(error))
             detail = f"The server failed. The operator finds the reason under the trace id {trace_id}."
             answer = Answer(500, error_body(500, detail))
+        if self.service.log is not None:
+            self.service.log.note(arrival, answer)
         await send_answer(send, answer, head=method == "HEAD")
 
 
@@ -119,7 +126,7 @@ def _told(error: Exception) -> dict[str, str]:
     return {"error": type(error).__name__, "at": " < ".join(f"{one.name}:{one.lineno}" for one in reversed(frames))}
 
 
-async def _answer(service: _Service, scope: Scope, receive: Receive, trace_id: str | None) -> Answer:
+async def _answer(service: _Service, scope: Scope, receive: Receive, arrival: Arrival) -> Answer:
     slug: str = scope["path_params"]["slug"]
     path, query = _address(scope, slug)
     method: str = scope["method"]
@@ -131,8 +138,11 @@ async def _answer(service: _Service, scope: Scope, receive: Receive, trace_id: s
     body = await read_body(receive, headers)
     tenant_id = await service.slugs.tenant_of(slug)
     client: tuple[str, int] | None = scope.get("client")
-    visit = _Visit(service, slug, tenant_id, token, trace_id, client[0] or None if client else None)
-    return await _noting_failures(visit, Request(method, path, {}, headers, body), query, found)
+    arrival.address = client[0] or None if client else None
+    arrival.tenant_id, arrival.query = tenant_id, query
+    arrival.request = Request(method, path, {}, headers, body)
+    visit = _Visit(service, slug, tenant_id, token, arrival)
+    return await _noting_failures(visit, arrival.request, query, found)
 
 
 def _address(scope: Scope, slug: str) -> tuple[tuple[str, ...], str]:
@@ -166,9 +176,13 @@ class _Visit:
     slug: str
     tenant_id: TenantId
     token: str
-    trace_id: str | None
-    address: str | None
+    arrival: Arrival
     source_id: SourceId | None = None
+
+    @property
+    def trace_id(self) -> str | None:
+        """By which the operator finds it in the logs."""
+        return self.arrival.trace_id
 
 
 async def _noting_failures(visit: _Visit, request: Request, query: str, found: _Found | None) -> Answer:
@@ -216,22 +230,29 @@ async def _visited(visit: _Visit, request: Request, query: str, found: _Found | 
     service = visit.service
     _, unchanged = service.senders.known(visit.tenant_id, visit.token)
     async with service.database.tenant(visit.tenant_id, also=unchanged) as tx:
-        known = await sender(tx, service.senders, visit.token, visit.trace_id, visit.address)
+        known = await sender(tx, service.senders, visit.token, visit.trace_id, visit.arrival.address)
         if known is not None:
             credential, source_id = known
-            visit.source_id = source_id
+            visit.source_id = visit.arrival.source_id = source_id
+            visit.arrival.credential_id = credential.credential_id
             handler = _handler(found, request.method)
             asked = Request(request.method, request.path, query_of(query), request.headers, request.body)
             address = f"{service.base_url}/t/{visit.slug}/scim/v2"
             resource_id = "" if found is None else found.resource_id
             return await handler(Call(tx, credential, source_id, asked, resource_id, address))
-    raise await refusal(service.failures, visit.tenant_id, visit.token, visit.trace_id)
+    raise await refusal(service.failures, visit.tenant_id, visit.token, visit.arrival)
 
 
 def handler_of(path: tuple[str, ...], method: str) -> tuple[Handler, str]:
     """The function that answers a method at a path below the SCIM address, and the resource's id in the path. Raises
     ScimError: 404 for an unknown path, 405 for a method that the endpoint does not have.
     """
+    found = _find(path)
+    return _handler(found, method), "" if found is None else found.resource_id
+
+
+def handler_of(path: tuple[str, ...], method: str) -> tuple[Handler, str]:
+    """What answers a request to this path, and the id in it. Raises ScimError as the service would."""
     found = _find(path)
     return _handler(found, method), "" if found is None else found.resource_id
 

@@ -1,0 +1,202 @@
+"""What of a request is written down, and how: secrets never, names as keyed digests, the rest sealed."""
+
+import re
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any, Final, cast
+from urllib.parse import unquote_plus, urlsplit
+
+import msgspec
+
+from stoa.identity.scim.log_model import MOST_ANSWER, MOST_REQUEST, Noted, Sealed
+from stoa.identity.scim.model import LIST_SCHEMA, Mutability
+from stoa.identity.scim.schemas import USERS
+from stoa.identity.scim.validation import is_list, is_object
+from stoa.kernel.fold import fold
+from stoa.kernel.ids import TenantId, parse_id
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
+# A part of a name that says of its value that nobody may read it, whichever schema it is of.
+_SECRET: Final = re.compile("passw|passphrase|secret(?!ar)|token|credential|apikey|api_key|privatekey|private_key|otp$")
+_WRITE_ONLY: Final = frozenset(
+    one.name.lower() for one in USERS.schema.attributes if one.mutability is Mutability.WRITE_ONLY
+)
+_NOT_KEPT: Final = "[not kept]"
+_ENDPOINT: Final = re.compile(r"[A-Za-z.]{1,30}")
+_EQUALS: Final = re.compile(
+    r'\b(userName|externalId|emails(?:\[[^\]]*\])?(?:\.value)?)\s+eq\s+"((?:[^"\\]|\\.)*)"', re.IGNORECASE
+)
+_LIST: Final = f'"{LIST_SCHEMA}"'.encode()
+_DEEPEST: Final = 40
+
+
+def is_secret(name: str) -> bool:
+    """Whether the value of an attribute of this name, or at this path, is never kept."""
+    last = re.sub(r"\[[^\]]*\]", "", name).rpartition(":")[2].lower()
+    return any(part in _WRITE_ONLY or _SECRET.search(part) is not None for part in last.split("."))
+
+
+# ------------------------------------------------------------------ taking secrets out
+
+
+def without_secrets(value: Any, removed: list[str], at: str = "", depth: int = 0) -> Any:
+    """`value`, as JSON, without what is secret. Where something stood is added to `removed`.
+
+    An operation of a PATCH whose path names a secret goes as a whole.
+    """
+    if depth > _DEEPEST:
+        removed.append(at)
+        return None
+    if is_object(value):
+        kept: dict[str, Any] = {}
+        for name, one in value.items():
+            place = f"{at}.{name}" if at else name
+            if is_secret(name):
+                removed.append(place)
+            else:
+                kept[name] = without_secrets(one, removed, place, depth + 1)
+        return kept
+    if is_list(value):
+        found: list[Any] = []
+        for number, one in enumerate(value):
+            place = f"{at}[{number}]"
+            if is_object(one) and _sets_secret(one):
+                removed.append(place)
+            else:
+                found.append(without_secrets(one, removed, place, depth + 1))
+        return found
+    return value
+
+
+def _sets_secret(operation: Mapping[str, Any]) -> bool:
+    path = next((value for name, value in operation.items() if name.lower() == "path"), None)
+    return isinstance(path, str) and is_secret(path)
+
+
+def safe_query(query: str) -> str:
+    """The query as it was sent; nothing of it if it names something secret."""
+    return _NOT_KEPT if _SECRET.search(unquote_plus(query).lower()) is not None else query
+
+
+# ------------------------------------------------------------------ what is stored
+
+
+def shown_path(path: tuple[str, ...]) -> str:
+    """The path without what might be somebody's name: parts that are neither an endpoint's name nor an id are left
+    out.
+    """
+    parts = [
+        part if (not number and _ENDPOINT.fullmatch(part)) or part == ".search" or parse_id(part) else "…"
+        for number, part in enumerate(path[:4])
+    ]
+    return "/" + "/".join(parts)
+
+
+def sealed_of(noted: Noted, why: str = "") -> tuple[Sealed, Any]:
+    """What is sealed of a request, and its body as JSON without secrets; None where there is none."""
+    request, removed = noted.request, list[str]()
+    body: Any = None
+    kept, no_json = b"", False
+    if request.body:
+        try:
+            body = without_secrets(_decode(request.body), removed)
+            # Written anew in any case: of a name that stands twice, what stood first was not looked at.
+            kept = _encode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            body, no_json = None, True
+    answer = _answer(noted.answer.body)
+    return Sealed(
+        path="/" + "/".join(request.path),
+        query=safe_query(noted.arrival.query),
+        request=kept[:MOST_REQUEST],
+        request_bytes=len(request.body),
+        cut=len(kept) > MOST_REQUEST,
+        no_json=no_json,
+        removed=removed,
+        answer=answer[:MOST_ANSWER],
+        answer_bytes=len(noted.answer.body),
+        answer_cut=len(answer) > MOST_ANSWER,
+        why=why,
+    ), body
+
+
+def _answer(body: bytes) -> bytes:
+    """The answer as it is kept: of a list of several users their ids alone, for such a line is about nobody, and would
+    not go with those whom it shows.
+    """
+    if _LIST not in body[:4_000]:
+        return body
+    listed = _decode(body)
+    found: list[Any] = listed.get("Resources", [])
+    if len(found) < 2:
+        return body
+    return _encode({**listed, "Resources": [{"id": one.get("id")} for one in found]})
+
+
+def only_resource(body: bytes) -> str | None:
+    """The id of the one user in the answer to a search; None where it shows none, or several."""
+    if _LIST not in body[:4_000]:
+        return None
+    found: list[Any] = _decode(body).get("Resources", [])
+    return found[0].get("id") if len(found) == 1 else None
+
+
+# ------------------------------------------------------------------ names
+
+
+def digest(key: bytes, tenant_id: TenantId, name: str) -> int:
+    """A name as the log is searched by it: 64 bits that say nothing to whoever has no key."""
+    made = blake2b(tenant_id.bytes + fold(name.strip()).encode(errors="replace"), digest_size=8, key=key).digest()
+    return int.from_bytes(made, signed=True)
+
+
+def names_of(query: str, body: Any) -> dict[str, str]:
+    """The names in a request: `user_name`, `external_id` and `email`, those that there are; of a search, those that it
+    asked for.
+    """
+    found: dict[str, str] = {}
+    if is_object(body):
+        _of_document(body, found)
+        for operation in cast("list[Any]", body.get("Operations") or []) if is_list(body.get("Operations")) else []:
+            if is_object(operation):
+                _of_operation(operation, found)
+    asked = unquote_plus(query) if query else ""
+    if is_object(body) and isinstance(body.get("filter"), str):
+        asked = body["filter"]
+    for name, value in _EQUALS.findall(asked):
+        found.setdefault(_FIELD[name.lower()[:5]], value.replace('\\"', '"').replace("\\\\", "\\"))
+    return {name: value for name, value in found.items() if 0 < len(value) <= 1_000}
+
+
+_FIELD: Final = {"usern": "user_name", "exter": "external_id", "email": "email"}
+
+
+def _of_document(document: Mapping[str, Any], found: dict[str, str]) -> None:
+    for name, value in document.items():
+        match name.lower():
+            case "username" if isinstance(value, str):
+                found.setdefault("user_name", value)
+            case "externalid" if isinstance(value, str):
+                found.setdefault("external_id", value)
+            case "emails" if is_list(value):
+                for one in value:
+                    if is_object(one) and isinstance(one.get("value"), str):
+                        found.setdefault("email", one["value"])
+            case _:
+                pass
+
+
+def _of_operation(operation: Mapping[str, Any], found: dict[str, str]) -> None:
+    path, value = operation.get("path"), operation.get("value")
+    if is_object(value):
+        _of_document(value, found)
+    elif isinstance(path, str) and isinstance(value, str):
+        field = _FIELD.get(path.rpartition(":")[2].lower()[:5])
+        if field is not None:
+            found.setdefault(field, value)
+
+
+def path_of(text: str) -> tuple[str, ...]:
+    """The path of a sealed line in parts, as a request has it."""
+    return tuple(part for part in urlsplit(text).path.split("/") if part)
