@@ -63,6 +63,7 @@ TENANTED: Final = {
     "authority_version": Tenanted("SI"),
     "chain_check": Tenanted("SIU"),
     "change": Tenanted(),
+    "claim_rule": Tenanted(),
     "client_assertion": Tenanted(),
     "connection": Tenanted("SIU"),
     "credential": Tenanted("SIU", seen=("tenant_id", "credential_id", "token_hash")),

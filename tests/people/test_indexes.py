@@ -20,6 +20,8 @@ from stoa.db.transactions import TenantTx
 from stoa.kernel.filters import Sql
 from stoa.kernel.ids import RunId, SourceId, TenantId, new_id
 from stoa.people import queries
+from stoa.people.model import Asserted
+from stoa.people.recognising import recognise
 from stoa.people.recompute import linked_records
 from stoa.tenants.actions import create_tenant
 from stoa.tenants.model import NewTenant
@@ -28,6 +30,7 @@ from ..conftest import ConnectArgs
 from .making import report, source, sync, worker
 
 PEOPLE = 12_000
+_SAID = {"employee_id": "E00077", "email": "person99@acme.example", "user_name": "user77"}
 Company = tuple[Database, TenantId, SourceId, RunId]
 
 
@@ -128,8 +131,12 @@ def look_ups(source_id: SourceId, run_id: RunId, page: dict[str, Any]) -> dict[s
             {"source_record_tenant_id_resource_id_key"},
         ),
         "candidates": (
-            lambda tx: queries.candidates(tx, source_id, "e00077", "person99@acme.example"),
-            {"person_employee_id", "person_email", "source_record_person"},
+            lambda tx: recognise(tx, source_id, Asserted(_SAID, True, "77")),
+            {
+                *("person_employee_id", "person_email", "person_pkey", "source_record_person", "source_record_email"),
+                *("source_record_user_name", "source_record_scim_external_id", "source_record_pkey"),
+                *("claim_rule_pkey", "decision_standing", "domain_pkey"),
+            },
         ),
         "person": (lambda tx: queries.person_by_id(tx, person_id), {"person_pkey"}),
         "people by name": (

@@ -17,11 +17,13 @@ from stoa.kernel.ids import PersonId, ResourceId, SourceId, new_id
 from stoa.people import journal, queries
 from stoa.people.columns import RECORD_COLUMNS, RECORD_VALUES
 from stoa.people.dates import replace_due_changes, tenant_today
+from stoa.people.decisions import end_decision, note_refusal
 from stoa.people.fields import KEYED, key_of, to_json
-from stoa.people.identity_locks import lock_identifiers
+from stoa.people.matching import CreateNew, LinkTo, Refuse
 from stoa.people.model import Asserted, Changed, Provisioned, Record, Refused, Unchanged
+from stoa.people.recognising import recognise
 from stoa.people.recompute import insert_person, settle
-from stoa.people.rules import CreateNew, Linked, LinkTo, Refuse, describe, in_force, resolve
+from stoa.people.rules import Linked, describe, in_force
 
 
 async def provision(
@@ -54,11 +56,13 @@ async def provision(
             return revived
         written = revived.written if isinstance(revived, Changed) else None
         return Provisioned(revived.record, "same_name_in_source", revived=True, written=written)
-    verdict = await _verdict(tx, source_id, asserted)
+    verdict = await recognise(tx, source_id, asserted)
     if isinstance(verdict, Refuse):
-        return await _refused(tx, source_id, asserted, verdict)
+        await note_refusal(tx, source_id, asserted, verdict)
+        return Refused(verdict.rule, verdict.detail, verdict.candidates)
     made = await _make(tx, source_id, asserted, verdict)
     if made is not None:
+        await end_decision(tx, verdict)
         return made
     # Another request of the same moment was first; nothing was written here.
     named = await queries.records_named(tx, source_id, key_of(user_name), asserted.scim_external_id)
@@ -83,29 +87,6 @@ def _taken(named: list[Record], asserted: Asserted) -> Refused | None:
         what = "user name" if by_name else "external id"
         return Refused(f"{what.replace(' ', '_')}_taken", f"An active user with this {what} exists already.", people)
     return None
-
-
-async def _verdict(tx: TenantTx, source_id: SourceId, asserted: Asserted) -> LinkTo | CreateNew | Refuse:
-    employee_id_key, email_key = key_of(asserted.values.get("employee_id")), key_of(asserted.values.get("email"))
-    if employee_id_key is None and email_key is None:
-        return CreateNew()
-    await lock_identifiers(tx, employee_id_key, email_key)
-    found = await queries.candidates(tx, source_id, employee_id_key, email_key)
-    if not found:
-        return CreateNew()
-    return resolve(employee_id_key, email_key, await queries.email_is_proven(tx, email_key), found)
-
-
-async def _refused(tx: TenantTx, source_id: SourceId, asserted: Asserted, refusal: Refuse) -> Refused:
-    subject = asserted.scim_external_id or str(
-        asserted.values.get("user_name") or asserted.values.get("employee_id") or ""
-    )
-    await tx.execute(
-        """INSERT INTO decision (tenant_id, decision_id, at, source_id, subject, outcome, rule, detail, candidates)
-        VALUES ($1, $2, $3, $4, $5, 'refused', $6, $7, $8)""",
-        tx.tenant_id, new_id(), tx.now, source_id, subject, refusal.rule, refusal.detail, list(refusal.candidates),
-    )  # fmt: skip
-    return Refused(refusal.rule, refusal.detail, refusal.candidates)
 
 
 async def _make(

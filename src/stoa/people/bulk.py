@@ -24,6 +24,7 @@ from stoa.people.columns import (
     listed,
 )
 from stoa.people.dates import tenant_today
+from stoa.people.decisions import END_OF_MADE
 from stoa.people.effects import WRITTEN, tell_written, telling
 from stoa.people.identity_locks import lock_all_identifiers
 from stoa.people.joins import join_as_fits
@@ -200,6 +201,7 @@ async def _update(on: _Key, *, resources: bool) -> int:
 
 async def _insert(on: _Key) -> int:
     taken = await on.execute(_INSERT_RECORDS, on.tx.now)
+    await on.execute(END_OF_MADE, on.tx.now)
     made = await on.write_effects(_INSERT_PERSONS, on.tx.now, _first_epoch(on.tx, on.batch))
     touched = await on.persons(_TOUCHED_BY_NEW)
     if made < taken:

@@ -34,8 +34,9 @@ WITH clash AS (
 # Somebody was made, or went, since the resolver was asked.
 CLASHES_OF_MADE = _set_aside(f"""
 WITH mine AS MATERIALIZED (
-  SELECT c.ord, c.action, c.source_id, c.subject, c.person_id, c.after->>'employee_id_key' AS employee_id_key,
-    c.after->>'email_key' AS email_key, split_part(c.after->>'email_key', '@', -1) AS domain
+  SELECT c.ord, c.action, c.reason, c.source_id, c.subject, c.person_id, c.after->>'employee_id_key' AS employee_id_key,
+    c.after->>'email_key' AS email_key, c.after->>'user_name_key' AS user_name_key,
+    split_part(c.after->>'email_key', '@', -1) AS domain
   FROM change c WHERE {BATCH} AND c.before IS NULL
 ), clash AS (
   SELECT c.ord, 'record_exists' AS code, NULL::jsonb AS fields
@@ -43,17 +44,45 @@ WITH mine AS MATERIALIZED (
   UNION ALL
   SELECT c.ord, 'person_exists_since', NULL
   FROM mine c JOIN person p ON p.tenant_id = $1 AND p.employee_id_key = c.employee_id_key
-  WHERE c.action = 'create' AND p.merged_into IS NULL AND p.person_id <> c.person_id
+  WHERE c.action = 'create' AND c.reason <> 'decided_new' AND p.merged_into IS NULL AND p.person_id <> c.person_id
   UNION ALL
   SELECT c.ord, 'person_exists_since', NULL
   FROM mine c JOIN domain d ON d.tenant_id = $1 AND d.domain = c.domain
   JOIN person p ON p.tenant_id = $1 AND p.email_key = c.email_key
-  WHERE c.action = 'create' AND c.email_key <> c.domain AND p.merged_into IS NULL AND p.person_id <> c.person_id
+  WHERE c.action = 'create' AND c.reason <> 'decided_new' AND c.email_key <> c.domain AND p.merged_into IS NULL
+    AND p.person_id <> c.person_id
     AND NOT EXISTS (SELECT FROM source_record r
       WHERE r.tenant_id = $1 AND r.person_id = p.person_id AND r.source_id = c.source_id AND r.present)
     -- Whom the run itself links to another row was counted when the resolver was asked.
     AND NOT EXISTS (SELECT FROM change l
       WHERE l.tenant_id = $1 AND l.person_id = p.person_id AND l.run_id = $2 AND l.action = 'link')
+  UNION ALL
+  SELECT c.ord, 'person_exists_since', NULL
+  FROM mine c JOIN claim_rule k ON k.tenant_id = $1 AND k.source_id = c.source_id
+  CROSS JOIN LATERAL (
+    SELECT r.person_id FROM source_record r WHERE k.matched_by = 'user_name' AND r.tenant_id = $1
+      AND r.source_id = k.of_source AND r.user_name_key = c.user_name_key AND r.present
+    UNION ALL
+    SELECT r.person_id FROM source_record r WHERE k.matched_by = 'email' AND r.tenant_id = $1
+      AND r.source_id = k.of_source AND r.email_key = c.email_key AND r.present
+    UNION ALL
+    SELECT r.person_id FROM source_record r WHERE k.matched_by = 'external_id' AND r.tenant_id = $1
+      AND r.source_id = k.of_source AND r.scim_external_id = c.subject AND r.present
+    UNION ALL
+    SELECT r.person_id FROM source_record r WHERE k.matched_by = 'external_id' AND r.tenant_id = $1
+      AND r.source_id = k.of_source AND r.external_id = c.subject AND r.present) AS p
+  WHERE c.action = 'create' AND c.reason <> 'decided_new' AND p.person_id <> c.person_id
+    AND NOT EXISTS (SELECT FROM source_record r
+      WHERE r.tenant_id = $1 AND r.person_id = p.person_id AND r.source_id = c.source_id AND r.present)
+    AND NOT EXISTS (SELECT FROM change l
+      WHERE l.tenant_id = $1 AND l.person_id = p.person_id AND l.run_id = $2 AND l.action = 'link')
+  UNION ALL
+  -- An admin took back the word that the plan follows.
+  SELECT c.ord, 'decision_revoked', NULL
+  FROM mine c WHERE c.reason IN ('decided_new', 'decided_by_admin') AND NOT EXISTS (SELECT FROM decision d
+    WHERE d.tenant_id = $1 AND d.source_id = c.source_id AND d.subject_key = 'id:' || c.subject
+      AND d.resolved_at IS NULL AND d.verdict = CASE c.reason WHEN 'decided_new' THEN 'new' ELSE 'person' END
+      AND (d.verdict_person = c.person_id OR d.verdict = 'new'))
   UNION ALL
   SELECT c.ord, 'person_is_gone', NULL
   FROM mine c LEFT JOIN person p ON p.tenant_id = $1 AND p.person_id = c.person_id

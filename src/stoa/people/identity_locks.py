@@ -4,6 +4,7 @@ A single request locks the identifiers by which it looks for a person; a bulk ba
 whole.
 """
 
+from collections.abc import Iterable
 from hashlib import blake2b
 
 from stoa.db.transactions import TenantTx
@@ -13,18 +14,17 @@ def _number(tx: TenantTx, name: str) -> int:
     return int.from_bytes(blake2b(f"{tx.tenant_id}:{name}".encode(), digest_size=8).digest(), "big", signed=True)
 
 
-async def lock_identifiers(tx: TenantTx, employee_id_key: str | None, email_key: str | None) -> None:
-    """Waits for whoever looks for the same identifiers, until the end of the transaction."""
-    keys = sorted(
-        _number(tx, f"{kind}:{key}")
-        for kind, key in (("employee_id", employee_id_key), ("email", email_key))
-        if key is not None
-    )
-    if keys:
+async def lock_identifiers(tx: TenantTx, keys: Iterable[str]) -> None:
+    """Waits for whoever looks for one of the same identifiers, until the end of the transaction.
+
+    keys: the identifiers' folded values, of whatever kind. A value that stands for two of them is one lock.
+    """
+    numbers = sorted({_number(tx, f"identifier:{key}") for key in keys})
+    if numbers:
         await tx.execute(
             """SELECT pg_advisory_xact_lock_shared($1::bigint),
             (SELECT count(pg_advisory_xact_lock(key)) FROM unnest($2::bigint[]) AS key)""",
-            *(_number(tx, "people"), keys),
+            *(_number(tx, "people"), numbers),
         )
 
 

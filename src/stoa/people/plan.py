@@ -12,14 +12,13 @@ import polars as pl
 
 from stoa.changes.model import Run
 from stoa.db.transactions import TenantTx
-from stoa.kernel.ids import new_id
 from stoa.people.columns import RECORD_VALUES
 from stoa.people.dates import tenant_today
+from stoa.people.decisions import RefusedRow, note_refused_rows
 from stoa.people.delta import Delta, compare, with_depth
 from stoa.people.fields import KEY_COLUMNS, LATER_KEYED
 from stoa.people.joins import join_as_fits
 from stoa.people.resolving import resolve_new
-from stoa.people.rules import Refuse
 from stoa.people.rules_sql import ACTION, REASON, in_force
 
 _STAGED = ("external_id", "row_hash", "asserted_active", *RECORD_VALUES, *KEY_COLUMNS)
@@ -106,7 +105,7 @@ FROM (
 
 async def plan_report(
     tx: TenantTx, run: Run, frame: pl.DataFrame, kept_ids: frozenset[str]
-) -> tuple[Delta, Sequence[tuple[str, Refuse]]]:
+) -> tuple[Delta, Sequence[RefusedRow]]:
     """Writes the changes that a full report asks for as the plan of `run`. Gives the delta, and what was refused.
 
     frame: typed and hashed rows of the report (`sync.rowhash`), with `external_id` and `active`.
@@ -115,7 +114,7 @@ async def plan_report(
     await join_as_fits(tx, run.source_id, len(delta.gone) + delta.changed.height + delta.made.height)
     key = (tx.tenant_id, run.run_id, run.source_id, tx.now)
     today = await tenant_today(tx)
-    refused: Sequence[tuple[str, Refuse]] = ()
+    refused: Sequence[RefusedRow] = ()
     # In this order, which is that of the batches: what one row gives up is free for the next.
     if delta.gone:
         lines = pl.DataFrame({"tenant_id": str(tx.tenant_id), "run_id": str(run.run_id), "external_id": delta.gone})
@@ -128,7 +127,7 @@ async def plan_report(
     if delta.made.height:
         resolved = await resolve_new(tx, run.source_id, delta)
         refused = resolved.refused
-        await _note_refusals(tx, run, refused)
+        await note_refused_rows(tx, run.source_id, run.run_id, refused)
         await _stage(tx, run, with_depth(resolved.accepted))
         await tx.execute(_MADE, *key, today)
     await plan_due(tx, run, today)
@@ -161,28 +160,6 @@ async def _stage(tx: TenantTx, run: Run, rows: pl.DataFrame) -> None:
 def _csv(lines: pl.DataFrame) -> bytes:
     # COPY takes an unquoted empty cell for NULL, and a quoted one for an empty text.
     return lines.write_csv(include_header=False, quote_style="non_numeric", null_value="").encode()
-
-
-async def _note_refusals(tx: TenantTx, run: Run, refused: Sequence[tuple[str, Refuse]]) -> None:
-    await tx.execute_many(
-        """INSERT INTO decision
-          (tenant_id, decision_id, at, run_id, source_id, subject, outcome, rule, detail, candidates)
-        VALUES ($1, $2, $3, $4, $5, $6, 'refused', $7, $8, $9)""",
-        [
-            (
-                tx.tenant_id,
-                new_id(),
-                tx.now,
-                run.run_id,
-                run.source_id,
-                key,
-                told.rule,
-                told.detail,
-                list(told.candidates),
-            )
-            for key, told in refused
-        ],
-    )
 
 
 # What was undone, by record, unless another run changed that record since.

@@ -12,7 +12,6 @@ from stoa.kernel.ids import PersonId, ResourceId, SourceId
 from stoa.people.columns import PERSON_COLUMNS, RECORD_VALUES, listed
 from stoa.people.fields import KEY_COLUMNS, PERSON_FIELDS
 from stoa.people.model import Person, Record
-from stoa.people.rules import Candidate, domain_of
 
 RECORD = f"""r.source_id, r.external_id, r.resource_id, r.person_id, r.present, r.asserted_active, r.active,
  {listed(RECORD_VALUES, "r")}, r.scim_external_id, r.raw, r.version, r.created_at, r.updated_at"""
@@ -123,31 +122,6 @@ async def count_records(tx: TenantTx, source_id: SourceId, where: Sql | None) ->
 
 def _condition(where: Sql | None) -> tuple[str, Sequence[object]]:
     return ("true", ()) if where is None else (f"({where.text})", where.params)
-
-
-async def candidates(
-    tx: TenantTx, source_id: SourceId, employee_id_key: str | None, email_key: str | None
-) -> list[Candidate]:
-    """Persons who share an identifier with an assertion (indexes person_employee_id and person_email)."""
-    if employee_id_key is None and email_key is None:
-        return []
-    rows = await tx.fetch(
-        """SELECT p.person_id, p.employee_id_key, p.email_key,
-          EXISTS (SELECT FROM source_record r WHERE r.tenant_id = $1 AND r.person_id = p.person_id
-            AND r.source_id = $2 AND r.present) AS linked
-        FROM person p WHERE p.tenant_id = $1 AND p.merged_into IS NULL AND (p.employee_id_key = $3 OR p.email_key = $4)
-        ORDER BY p.person_id LIMIT 50""",
-        tx.tenant_id, source_id, employee_id_key, email_key,
-    )  # fmt: skip
-    return [Candidate(row["person_id"], row["employee_id_key"], row["email_key"], row["linked"]) for row in rows]
-
-
-async def email_is_proven(tx: TenantTx, email_key: str | None) -> bool:
-    """Whether the address lies in a domain that the tenant has proven to be its own."""
-    domain = domain_of(email_key)
-    return domain is not None and await tx.fetchval(
-        "SELECT EXISTS (SELECT FROM domain WHERE tenant_id = $1 AND domain = $2)", tx.tenant_id, domain
-    )
 
 
 PERSON = f"""p.person_id, {listed(PERSON_COLUMNS, "p")}, p.manager_id, p.access_epoch, p.merged_into, p.version,

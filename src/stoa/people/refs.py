@@ -19,4 +19,6 @@ REFERENCES: Final[tuple[Reference, ...]] = (
     # An id alone: by it a copy of the list of people learns that they went.
     Reference("removed_person", "person_id", OnMerge.KEEP, OnErase.KEEP),
     Reference("decision", "candidates", OnMerge.KEEP, OnErase.PSEUDONYMISE),
+    # Whom an admin chose, until the source's next try: then it is whoever is left.
+    Reference("decision", "verdict_person", OnMerge.MOVE, OnErase.PSEUDONYMISE),
 )

@@ -7,8 +7,11 @@ and who left under one key may return under another.
 # Polars' signatures name types of NumPy, which is not installed.
 # pyright: reportUnknownMemberType=false
 
+# ruff: noqa: S608 - identifiers are code; every value is a bound parameter
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 import polars as pl
@@ -16,19 +19,26 @@ import polars as pl
 from stoa.db.transactions import Row, TenantTx
 from stoa.kernel.ids import PersonId, SourceId, new_id
 from stoa.people.authority import authority
+from stoa.people.columns import RECORD_VALUES
+from stoa.people.decisions import RefusedRow
 from stoa.people.delta import Delta
 from stoa.people.fields import key_of
-from stoa.people.rules import (
+from stoa.people.matching import (
     Arrival,
     Candidate,
+    ClaimBy,
+    Claims,
     CreateNew,
-    Linked,
+    Identifiers,
     LinkTo,
     Refuse,
+    Standing,
     Verdict,
+    Word,
     resolve_in_order,
-    strongest,
 )
+from stoa.people.recognising import key_of_subject
+from stoa.people.rules import Linked, strongest
 
 _ACTIONS: Mapping[type, str] = {LinkTo: "link", CreateNew: "create", Refuse: "refused"}
 _IDENTIFIERS = ("employee_id", "email")
@@ -36,29 +46,41 @@ _IDENTIFIERS = ("employee_id", "email")
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The new rows with the resolver's word on each: links and creations, and what was refused (key and refusal)."""
+    """The new rows with the resolver's word on each: links and creations, and what was refused."""
 
     accepted: pl.DataFrame
-    refused: Sequence[tuple[str, Refuse]]
+    refused: Sequence[RefusedRow]
 
 
 async def resolve_new(tx: TenantTx, source_id: SourceId, delta: Delta) -> Resolved:
     """Asks about each new row, in the order of their keys, and adds person_id, resource_id, action and reason."""
     made = delta.made.sort("external_id")
-    known = await _known(tx, source_id, delta)
+    claims = await _claims(tx, source_id, made)
+    known = await _known(tx, source_id, delta, frozenset(one for people in claims.values() for one in people))
     domains = await tx.fetch("SELECT domain FROM domain WHERE tenant_id = $1", tx.tenant_id)
-    rows = made.select("employee_id_key", "email_key").iter_rows()
-    arrivals = [Arrival(PersonId(new_id()), employee_id, email) for employee_id, email in rows]
-    verdicts = resolve_in_order(arrivals, known, frozenset(row["domain"] for row in domains))
+    standing = await _decided(tx, source_id)
+    arrivals = [
+        Arrival(PersonId(new_id()), Identifiers(*said), standing.get(key_of_subject(said[-1])))
+        for said in made.select("employee_id_key", "email_key", "user_name_key", "external_id").iter_rows()
+    ]
+    verdicts = resolve_in_order(arrivals, known, frozenset(row["domain"] for row in domains), claims)
     told = made.with_columns(
         pl.Series("resource_id", [str(arrival.own_id) for arrival in arrivals], dtype=pl.String),
         pl.Series("person_id", list(_persons(arrivals, verdicts)), dtype=pl.String),
         pl.Series("action", [_ACTIONS[type(verdict)] for verdict in verdicts], dtype=pl.String),
         pl.Series("reason", [verdict.rule for verdict in verdicts], dtype=pl.String),
     )
-    keys = made.get_column("external_id")
-    refused = [(key, verdict) for key, verdict in zip(keys, verdicts, strict=True) if isinstance(verdict, Refuse)]
-    return Resolved(told.filter(pl.col("action") != "refused"), refused)
+    return Resolved(told.filter(pl.col("action") != "refused"), _refused(made, verdicts))
+
+
+def _refused(made: pl.DataFrame, verdicts: Sequence[Verdict]) -> list[RefusedRow]:
+    places = [place for place, verdict in enumerate(verdicts) if isinstance(verdict, Refuse)]
+    rows = made[places].select("external_id", *RECORD_VALUES, "asserted_active").iter_rows(named=True)
+    return [
+        RefusedRow(row["external_id"], verdict, row)
+        for row, verdict in zip(rows, (verdicts[place] for place in places), strict=True)
+        if isinstance(verdict, Refuse)
+    ]
 
 
 def _persons(arrivals: Sequence[Arrival], verdicts: Sequence[Verdict]) -> Iterable[str | None]:
@@ -72,16 +94,62 @@ def _persons(arrivals: Sequence[Arrival], verdicts: Sequence[Verdict]) -> Iterab
                 yield None
 
 
-async def _known(tx: TenantTx, source_id: SourceId, delta: Delta) -> list[Candidate]:
-    """Persons that share an identifier with a new row, as the rest of the report leaves them."""
+# ------------------------------------------------------------------ claims and decisions
+
+_RULES: Final = "SELECT of_source, matched_by FROM claim_rule WHERE tenant_id = $1 AND source_id = $2"
+_NAMED: Final[Mapping[ClaimBy, tuple[str, ...]]] = {
+    ClaimBy.EXTERNAL_ID: ("scim_external_id", "external_id"),
+    ClaimBy.USER_NAME: ("user_name_key",),
+    ClaimBy.EMAIL: ("email_key",),
+}
+
+
+async def _claims(tx: TenantTx, source_id: SourceId, made: pl.DataFrame) -> Claims:
+    """Whom the source's claim rules name, by the values of the new rows."""
+    claims: dict[tuple[ClaimBy, str], list[PersonId]] = {}
+    for rule in await tx.fetch(_RULES, tx.tenant_id, source_id):
+        by = ClaimBy(rule["matched_by"])
+        column = "external_id" if by is ClaimBy.EXTERNAL_ID else f"{by}_key"
+        values = made.get_column(column).drop_nulls().unique().to_list()
+        for name in _NAMED[by]:
+            rows = await tx.fetch(
+                f"""SELECT r.{name} AS value, r.person_id FROM source_record r
+                WHERE r.tenant_id = $1 AND r.source_id = $2 AND r.{name} = ANY($3) AND r.present""",
+                *(tx.tenant_id, rule["of_source"], values),
+            )
+            for row in rows:
+                claims.setdefault((by, row["value"]), []).append(row["person_id"])
+    return claims
+
+
+async def _decided(tx: TenantTx, source_id: SourceId) -> dict[str, Standing]:
+    """What admins have said of the source's subjects, by their keys."""
+    rows = await tx.fetch(
+        """SELECT d.decision_id, d.subject_key, d.verdict, p.person_id FROM decision d
+        LEFT JOIN person p ON p.tenant_id = $1 AND p.person_id = d.verdict_person AND p.merged_into IS NULL
+        WHERE d.tenant_id = $1 AND d.source_id = $2 AND d.subject_key IS NOT NULL AND d.resolved_at IS NULL
+          AND d.verdict IS NOT NULL""",
+        *(tx.tenant_id, source_id),
+    )
+    return {row["subject_key"]: Standing(row["decision_id"], Word(row["verdict"]), row["person_id"]) for row in rows}
+
+
+# ------------------------------------------------------------------ who shares an identifier
+
+
+async def _known(tx: TenantTx, source_id: SourceId, delta: Delta, claimed: frozenset[PersonId]) -> list[Candidate]:
+    """Persons that share an identifier with a new row, or whom a claim names, as the rest of the report leaves them."""
     touched = await _as_left(tx, source_id, delta)
     employee_ids = frozenset(delta.made.get_column("employee_id_key").drop_nulls())
     emails = frozenset(delta.made.get_column("email_key").drop_nulls())
     standing = await _standing(tx, source_id, employee_ids, emails)
+    asked = {candidate.person_id for candidate in standing} | touched.keys()
+    by_claim = await tx.fetch(f"{_SHARING} AND p.person_id = ANY($3)", tx.tenant_id, source_id, list(claimed - asked))
+    standing += [_candidate(row) for row in by_claim]
     return [
         candidate
         for candidate in (*touched.values(), *(c for c in standing if c.person_id not in touched))
-        if candidate.employee_id_key in employee_ids or candidate.email_key in emails
+        if candidate.employee_id_key in employee_ids or candidate.email_key in emails or candidate.person_id in claimed
     ]
 
 
@@ -108,7 +176,11 @@ async def _standing(
     else:
         by_key = f"{_SHARING} AND (p.employee_id_key = ANY($3) OR p.email_key = ANY($4))"
         rows = await tx.fetch(by_key, tx.tenant_id, source_id, list(employee_ids), list(emails))
-    return [Candidate(row["person_id"], row["employee_id_key"], row["email_key"], row["linked"]) for row in rows]
+    return [_candidate(row) for row in rows]
+
+
+def _candidate(row: Row) -> Candidate:
+    return Candidate(row["person_id"], row["employee_id_key"], row["email_key"], row["linked"])
 
 
 # ------------------------------------------------------------------ persons as the report leaves them

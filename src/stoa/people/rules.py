@@ -1,13 +1,13 @@
-"""The functional core of people: who is it, what is in force, and what follows from all assertions together.
+"""The functional core of people: what is in force, and what follows from all assertions together. Who is it, is in
+`matching`.
 
-`effective` and `resolve` are the definitions; the set-based SQL of `recompute`, `plan` and `bulk` must give the same,
-which property tests hold.
+`effective` is the definition; the set-based SQL of `recompute`, `plan` and `bulk` must give the same, which property
+tests hold.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
-from heapq import heappop, heappush
 from uuid import UUID
 
 from stoa.changes.model import Action
@@ -119,187 +119,6 @@ def _strictest(records: Sequence[Linked], counted: Sequence[SourceId]) -> bool:
         active = bool(record.held.get("active", record.active))
         words[record.source_id] = words.get(record.source_id, False) or active
     return bool(words) and all(words.values())
-
-
-# ------------------------------------------------------------------ the resolver
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A person that shares an identifier with an assertion.
-
-    linked_here: already has a present record in the asserting source.
-    """
-
-    person_id: PersonId
-    employee_id_key: str | None
-    email_key: str | None
-    linked_here: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LinkTo:
-    """The assertion is about this person, by this rule."""
-
-    person_id: PersonId
-    rule: str
-
-
-@dataclass(frozen=True, slots=True)
-class CreateNew:
-    """Nobody known: a person is made."""
-
-    rule: str = "nobody_matches"
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """It cannot be told who this is. Never guessed: queued for an admin."""
-
-    rule: str
-    detail: str
-    candidates: tuple[PersonId, ...] = ()
-
-
-Verdict = LinkTo | CreateNew | Refuse
-
-
-def resolve(
-    employee_id_key: str | None, email_key: str | None, email_proven: bool, candidates: Sequence[Candidate]
-) -> Verdict:
-    """Who a new record is about.
-
-    By employee id first; then by e-mail, if its domain is proven to be the tenant's own; a user name never identifies
-    across sources. A person who has a record in the same source already is not the one by e-mail (the source itself
-    says that they are two), and by employee id it is a contradiction.
-    """
-    if employee_id_key is not None:
-        same = [c for c in candidates if c.employee_id_key == employee_id_key]
-        if len(same) > 1:
-            return Refuse(
-                "ambiguous_employee_id", f"{len(same)} people have this employee id.", tuple(c.person_id for c in same)
-            )
-        if same and same[0].linked_here:
-            return Refuse(
-                "employee_id_taken", "Another record of this source has the same employee id.", (same[0].person_id,)
-            )
-        if same:
-            return LinkTo(same[0].person_id, "same_employee_id")
-    if email_key is not None and email_proven:
-        return _by_email(employee_id_key, [c for c in candidates if c.email_key == email_key and not c.linked_here])
-    return CreateNew()
-
-
-def _employee_id_taken(person_id: PersonId) -> Refuse:
-    return Refuse("employee_id_taken", "Another record of this source has the same employee id.", (person_id,))
-
-
-def _by_email(employee_id_key: str | None, same: Sequence[Candidate]) -> Verdict:
-    ids = tuple(c.person_id for c in same)
-    if len(same) > 1:
-        return Refuse("ambiguous_email", f"{len(same)} people have this e-mail address.", ids)
-    if not same:
-        return CreateNew()
-    known = same[0].employee_id_key
-    if employee_id_key is not None and known is not None and known != employee_id_key:
-        return Refuse("contradicting_employee_id", "The person with this e-mail address has another employee id.", ids)
-    return LinkTo(same[0].person_id, "same_proven_email")
-
-
-def domain_of(email_key: str | None) -> str | None:
-    """The part behind the last `@` of a folded address, or None where there is none."""
-    if email_key is None or "@" not in email_key:
-        return None
-    return email_key.rsplit("@", 1)[1]
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A new record as the resolver sees it. `own_id` is the person's id if one is made."""
-
-    own_id: PersonId
-    employee_id_key: str | None
-    email_key: str | None
-
-
-def resolve_in_order(
-    arrivals: Sequence[Arrival], known: Sequence[Candidate], proven_domains: Container[str]
-) -> list[Verdict]:
-    """Who each of many new records of one source is about, as if they came one after the other.
-
-    Whoever was refused is asked about again as soon as the doubt is gone, because the others have been told apart:
-    else the same records would fare better the next time.
-
-    known: every person who shares an identifier with one of the arrivals, before the first of them came.
-    """
-    asked = _Asked(_by_key(known, "employee_id_key"), _by_key(known, "email_key"), proven_domains)
-    verdicts: dict[int, Verdict] = {}
-    for index in range(len(arrivals)):
-        due = [index]
-        while due:
-            now = heappop(due)
-            verdicts[now] = asked.about(arrivals[now])
-            for later in asked.note(now, arrivals[now], verdicts[now]):
-                heappush(due, later)
-    return [verdicts[index] for index in range(len(arrivals))]
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What has come of the questions so far.
-
-    Attributes:
-        linked: of whom the source has a record by now; arrived: which of them by an employee id.
-        doubts: how many persons stand between a refused arrival and its answer; waiting: for whom they wait.
-    """
-
-    by_employee_id: Mapping[str | None, Sequence[Candidate]]
-    by_email: Mapping[str | None, Sequence[Candidate]]
-    proven_domains: Container[str]
-    linked: set[PersonId] = field(default_factory=set[PersonId])
-    arrived: dict[str, PersonId] = field(default_factory=dict[str, PersonId])
-    doubts: dict[int, int] = field(default_factory=dict[int, int])
-    waiting: dict[PersonId, list[int]] = field(default_factory=dict[PersonId, list[int]])
-
-    def about(self, arrival: Arrival) -> Verdict:
-        employee_id, email = arrival.employee_id_key, arrival.email_key
-        if employee_id is not None and employee_id in self.arrived:
-            return _employee_id_taken(self.arrived[employee_id])
-        found = {c.person_id: c for c in (*self.by_employee_id.get(employee_id, ()), *self.by_email.get(email, ()))}
-        standing = [replace(c, linked_here=True) if c.person_id in self.linked else c for _, c in sorted(found.items())]
-        return resolve(employee_id, email, (domain_of(email) or "") in self.proven_domains, standing)
-
-    def note(self, index: int, arrival: Arrival, verdict: Verdict) -> list[int]:
-        """Notes a verdict, and gives the refused arrivals about which the doubt is gone with it."""
-        if isinstance(verdict, Refuse):
-            if verdict.rule in _DOUBTS:
-                self.doubts[index] = len(verdict.candidates) - _DOUBTS[verdict.rule]
-                for person_id in verdict.candidates:
-                    self.waiting.setdefault(person_id, []).append(index)
-            return []
-        person_id = verdict.person_id if isinstance(verdict, LinkTo) else arrival.own_id
-        self.linked.add(person_id)
-        if arrival.employee_id_key is not None:
-            self.arrived[arrival.employee_id_key] = person_id
-        cleared: list[int] = []
-        for waiting in self.waiting.pop(person_id, ()):
-            self.doubts[waiting] -= 1
-            if self.doubts[waiting] == 0:
-                cleared.append(waiting)
-        return cleared
-
-
-# Refusals that end when their candidates are told apart, and how many of these may be left then.
-_DOUBTS: Mapping[str, int] = {"ambiguous_email": 1, "contradicting_employee_id": 0}
-
-
-def _by_key(known: Sequence[Candidate], name: str) -> dict[str | None, list[Candidate]]:
-    found: dict[str | None, list[Candidate]] = {}
-    for candidate in known:
-        key = candidate.employee_id_key if name == "employee_id_key" else candidate.email_key
-        if key is not None:
-            found.setdefault(key, []).append(candidate)
-    return found
 
 
 # ------------------------------------------------------------------ naming a change
