@@ -5,7 +5,8 @@ Persons are locked first and their groups read in a later statement, so that of 
 sees what the first wrote.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final
 
 from stoa.db.transactions import TenantTx
@@ -19,19 +20,28 @@ _LOCK: Final = "SELECT 1 FROM person WHERE tenant_id = $1 AND person_id = ANY($2
 
 # Roles of the person `p`: those that rules of groups in force give. $1 is the tenant. `roles_rules.roles_of` is the
 # definition.
-GIVEN: Final = """
+_GIVEN: Final = """
       SELECT DISTINCT u.role FROM source_record r
       JOIN group_member m ON m.tenant_id = $1 AND m.resource_id = r.resource_id AND m.in_force
       JOIN person_group g ON g.tenant_id = $1 AND g.group_id = m.group_id AND g.present
-      JOIN role_rule u ON u.tenant_id = $1 AND u.group_id = m.group_id
+      JOIN {rules} ON {of_group}
       WHERE r.tenant_id = $1 AND r.person_id = p.person_id AND r.present ORDER BY u.role"""
+
+
+def standing(rules: str, of_group: str) -> str:
+    """The columns `had` and `has` of the person `p`: roles as they are written down, and as they should be.
+
+    rules: a table or sub-select with the alias u, which has `role`. of_group: what joins it to the group of `m`.
+    """
+    return f"""
+    ARRAY(SELECT h.role FROM person_role h WHERE h.tenant_id = $1 AND h.person_id = p.person_id ORDER BY h.role) AS had,
+    ARRAY({_GIVEN.format(rules=rules, of_group=of_group)}) AS has"""  # noqa: S608 - made of constants
+
 
 # The epoch rises with the roles, so that whoever is signed in is asked for again with those that they have now.
 _SETTLE: Final = f"""
 WITH state AS MATERIALIZED (
-  SELECT p.person_id,
-    ARRAY(SELECT h.role FROM person_role h WHERE h.tenant_id = $1 AND h.person_id = p.person_id ORDER BY h.role) AS had,
-    ARRAY({GIVEN}) AS has
+  SELECT p.person_id, {standing("role_rule u", "u.tenant_id = $1 AND u.group_id = m.group_id")}
   FROM person p WHERE p.tenant_id = $1 AND p.person_id = ANY($2)
 ), changed AS MATERIALIZED (
   SELECT * FROM state WHERE had <> has
@@ -47,28 +57,45 @@ WHERE p.tenant_id = $1 AND p.person_id = c.person_id
 RETURNING p.person_id, p.version, c.had, c.has"""  # noqa: S608 - made of constants
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A person whose roles changed. had, has: in order, each once."""
+
+    person_id: PersonId
+    version: int
+    had: tuple[str, ...]
+    has: tuple[str, ...]
+
+
 async def settle_roles(tx: TenantTx, person_ids: Collection[PersonId], run_id: RunId | None) -> None:
     """Brings people's roles up to date with their groups and the rules, and tells of those whose roles changed. Twice
     is as once. Ids of nobody are passed over.
 
     run_id: the run that it follows from, if any; the events name it.
     """
+    tell(tx, await bring_up_to_date(tx, person_ids), run_id)
+
+
+async def bring_up_to_date(tx: TenantTx, person_ids: Collection[PersonId]) -> list[Changed]:
+    """As `settle_roles`, but the caller tells of the changes that it gives (`tell`)."""
     wanted = sorted(set(person_ids))
+    changed: list[Changed] = []
     for start in range(0, len(wanted), _AT_ONCE):
-        await _settle(tx, wanted[start : start + _AT_ONCE], run_id)
+        some = wanted[start : start + _AT_ONCE]
+        await tx.execute(_LOCK, tx.tenant_id, some)
+        rows = await tx.fetch(_SETTLE, tx.tenant_id, some, tx.now)
+        changed += sorted(
+            (Changed(row["person_id"], row["version"], tuple(row["had"]), tuple(row["has"])) for row in rows),
+            key=lambda one: one.person_id,
+        )
+    return changed
 
 
-async def _settle(tx: TenantTx, person_ids: Sequence[PersonId], run_id: RunId | None) -> None:
-    await tx.execute(_LOCK, tx.tenant_id, list(person_ids))
-    rows = await tx.fetch(_SETTLE, tx.tenant_id, list(person_ids), tx.now)
-    rows.sort(key=lambda row: row["person_id"])
-    emit_all(
-        tx,
-        [_event(row["person_id"], row["version"], row["had"], row["has"]) for row in rows],
-        run_id=run_id,
-    )
+def tell(tx: TenantTx, changed: Collection[Changed], run_id: RunId | None) -> None:
+    """Emits the events of people whose roles changed."""
+    emit_all(tx, map(_event, changed), run_id=run_id)
 
 
-def _event(person_id: PersonId, version: int, had: Sequence[str], has: Sequence[str]) -> Event:
-    body = {"before": {"roles": list(had)}, "after": {"roles": list(has)}, "version": version}
-    return Event(CHANGED, subject=str(person_id), body=body)
+def _event(one: Changed) -> Event:
+    body = {"before": {"roles": list(one.had)}, "after": {"roles": list(one.has)}, "version": one.version}
+    return Event(CHANGED, subject=str(one.person_id), body=body)
