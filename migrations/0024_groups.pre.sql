@@ -23,6 +23,12 @@ CREATE UNIQUE INDEX person_group_name ON person_group (tenant_id, source_id, dis
 CREATE UNIQUE INDEX person_group_external_id ON person_group (tenant_id, source_id, scim_external_id)
   WHERE scim_external_id IS NOT NULL AND present;
 CREATE INDEX person_group_source ON person_group (tenant_id, source_id, group_id);
+-- One that comes back has its old id.
+CREATE INDEX person_group_gone_name ON person_group (tenant_id, source_id, display_name_key) WHERE NOT present;
+CREATE INDEX person_group_gone_external_id ON person_group (tenant_id, source_id, scim_external_id)
+  WHERE scim_external_id IS NOT NULL AND NOT present;
+CREATE INDEX person_group_listed ON person_group (tenant_id, display_name_key, group_id);
+CREATE INDEX person_group_updated ON person_group (tenant_id, updated_at, group_id);
 SELECT secure_tenant_table('person_group');
 
 -- One record in one group. While a hold stands, the source's word (asserted) and what counts (in_force) differ.
