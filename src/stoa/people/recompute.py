@@ -17,6 +17,7 @@ from stoa.people.authority import Authority, authority
 from stoa.people.columns import PERSON_COLUMNS, RECORD_VALUES, assigned, differ, listed
 from stoa.people.effects import WRITTEN, Effect, difference, differing, made, tell, tell_written, telling, whole
 from stoa.people.fields import BY_NAME, KEYED, PERSON_FIELDS, from_json
+from stoa.people.journal import Part
 from stoa.people.rules import Effective, Linked, effective
 
 _STATE = (*PERSON_COLUMNS, "manager_id")
@@ -47,15 +48,37 @@ async def settle(tx: TenantTx, person_id: PersonId, run_id: RunId) -> Effect | N
     return await _become(tx, person_id, row, _as_row(found))
 
 
+async def becoming(tx: TenantTx, person_id: PersonId, row: Row) -> tuple[Effect | None, tuple[Part, ...]]:
+    """As `settle`, for a person who has a record and is locked already: gives what changed and the statement that
+    writes it, for the caller to send with the journal's.
+
+    row: has the columns LOCKED, read under the lock by an earlier statement than this asks for the records.
+    """
+    records = await linked_records(tx, person_id)
+    found = effective(records, (await authority(tx)).ranking if len(records) > 1 else {})
+    fresh = _as_row(found)
+    if _values(row) == fresh:
+        return None, ()
+    effect = difference(row["version"] + 1, dict(row.items()), dict(zip(_STATE, fresh, strict=True)))
+    return effect, (Part(_UPDATE_PART, (person_id, tx.now, *fresh)),)
+
+
+# What is read of a person under their lock.
+LOCKED = f"{listed(_STATE)}, version"
+
+
+def _values(row: Row) -> tuple[object, ...]:
+    return tuple(row.values())[: len(_STATE)]
+
+
 async def _locked(tx: TenantTx, person_id: PersonId) -> Row | None:
     return await tx.fetchrow(
-        f"SELECT {listed(_STATE)} FROM person WHERE tenant_id = $1 AND person_id = $2 FOR UPDATE",
-        *(tx.tenant_id, person_id),
+        f"SELECT {LOCKED} FROM person WHERE tenant_id = $1 AND person_id = $2 FOR UPDATE", tx.tenant_id, person_id
     )
 
 
 async def _become(tx: TenantTx, person_id: PersonId, row: Row, fresh: tuple[object, ...]) -> Effect | None:
-    if tuple(row.values()) == fresh:
+    if _values(row) == fresh:
         return None
     version = await _update_person(tx, person_id, fresh)
     return difference(version, dict(row.items()), dict(zip(_STATE, fresh, strict=True)))
@@ -66,27 +89,31 @@ def _as_row(found: Effective) -> tuple[object, ...]:
     return tuple(named[column] for column in _STATE)
 
 
-async def _update_person(tx: TenantTx, person_id: PersonId, values: Sequence[object]) -> int:
-    sets = ", ".join(f"{column} = ${i}" for i, column in enumerate(_STATE, start=4))
+def _update(first: int, mark: str) -> str:
+    """The statement that writes a person's values. mark: what parameters begin with; `first`: that of the person."""
+    sets = ", ".join(f"{column} = {mark}{i}" for i, column in enumerate(_STATE, start=first + 2))
     # The epoch rises in the same statement as the state falls, so that sessions die with it.
-    return await tx.fetchval(
-        f"""UPDATE person SET access_epoch = access_epoch + (active AND NOT $4)::int, {sets},
-          version = version + 1, updated_at = $3
-        WHERE tenant_id = $1 AND person_id = $2 RETURNING version""",
-        *(tx.tenant_id, person_id, tx.now, *values),
-    )
+    return f"""UPDATE person SET access_epoch = access_epoch + (active AND NOT {mark}{first + 2})::int, {sets},
+      version = version + 1, updated_at = {mark}{first + 1} WHERE tenant_id = $1 AND person_id = {mark}{first}"""
 
 
-async def insert_person(tx: TenantTx, person_id: PersonId, run_id: RunId, record: Linked) -> Effect:
-    """Makes the person of a first record. Gives what is to be written down with the record's change."""
+_UPDATE_PART = _update(1, ":")
+
+
+async def _update_person(tx: TenantTx, person_id: PersonId, values: Sequence[object]) -> int:
+    return await tx.fetchval(f"{_update(2, '$')} RETURNING version", tx.tenant_id, person_id, tx.now, *values)
+
+
+_INSERT_PART = f"""INSERT INTO person (tenant_id, person_id, created_run, created_at, updated_at, {listed(_STATE)})
+  SELECT $1, :1, :2, :3, :3, {", ".join(f":{i}" for i in range(4, 4 + len(_STATE)))} FROM part_0"""
+
+
+def new_person(tx: TenantTx, person_id: PersonId, run_id: RunId, record: Linked) -> tuple[Effect, Part]:
+    """The person of a first record: what is written down of them with the record's change, and the statement that makes
+    them once that record, which is the first part, is made.
+    """
     values = _as_row(effective([record], {}))
-    marks = ", ".join(f"${i}" for i in range(5, 5 + len(values)))
-    await tx.execute(
-        f"""INSERT INTO person (tenant_id, person_id, created_run, created_at, updated_at, {listed(_STATE)})
-        VALUES ($1, $2, $3, $4, $4, {marks})""",
-        *(tx.tenant_id, person_id, run_id, tx.now, *values),
-    )
-    return made(record.manager)
+    return made(record.manager), Part(_INSERT_PART, (person_id, run_id, tx.now, *values))
 
 
 def with_holds(columns: str) -> str:
