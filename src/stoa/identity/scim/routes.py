@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from stoa.db.database import Database
 from stoa.db.errors import COLLISION, UNAVAILABLE, UniqueViolation
-from stoa.identity.scim import discovery, users
+from stoa.identity.scim import discovery, everything, users
 from stoa.identity.scim.dialects import entra
 from stoa.identity.scim.entrance import Senders, Slugs, bearer_token, refusal, sender
 from stoa.identity.scim.errors import ScimError, ScimType, bad, error_body, not_found
@@ -45,19 +45,29 @@ async def _not_offered(_: Call) -> Answer:
     raise ScimError(HTTPStatus.NOT_IMPLEMENTED, "This part of SCIM is not offered; see /ServiceProviderConfig.")
 
 
-_NOT_OFFERED: Final[Mapping[str, Handler]] = dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), _not_offered)
+async def _nobody(_: Call) -> Answer:
+    detail = (
+        "/Me would be the person behind the token (RFC 7644, 3.11). A SCIM token stands for a provisioning client, "
+        "which is no person: address users as /Users/{id}."
+    )
+    raise ScimError(HTTPStatus.NOT_IMPLEMENTED, detail)
+
+
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_NOT_OFFERED: Final[Mapping[str, Handler]] = dict.fromkeys(_METHODS, _not_offered)
 # Path below the tenant's SCIM address, `{id}` for any one part, to the functions of its methods.
 ENDPOINTS: Final[Mapping[str, Mapping[str, Handler]]] = {
     "Users": {"GET": users.search, "POST": users.create},
     "Users/.search": {"POST": users.search_by_post},
     "Users/{id}": {"GET": users.read, "PUT": users.replace, "PATCH": users.patch, "DELETE": users.delete},
-    ".search": {"POST": users.search_by_post},
+    "": {"GET": everything.search},
+    ".search": {"POST": everything.search_by_post},
     "ServiceProviderConfig": {"GET": discovery.config},
     "Schemas": {"GET": discovery.schemas},
     "Schemas/{id}": {"GET": discovery.schema},
     "ResourceTypes": {"GET": discovery.resource_types},
     "ResourceTypes/{id}": {"GET": discovery.resource_type},
-    "Me": _NOT_OFFERED,
+    "Me": dict.fromkeys(_METHODS, _nobody),
     "Bulk": _NOT_OFFERED,
     "Groups": _NOT_OFFERED,
     "Groups/{id}": _NOT_OFFERED,
@@ -216,7 +226,7 @@ async def _in_transaction(visit: _Visit, request: Request, query: str, found: _F
         except Exception as error:
             if getattr(error, "sqlstate", None) != _QUERY_CANCELED:
                 raise
-            raise bad(ScimType.TOO_MANY, "The filter takes too long. Add a comparison of userName.") from None
+            raise bad(ScimType.TOO_MANY, "The filter or the order takes too long. Add a comparison of userName, or sort by it or not at all.") from None
     raise AssertionError("unreachable")
 
 
@@ -247,12 +257,6 @@ def handler_of(path: tuple[str, ...], method: str) -> tuple[Handler, str]:
     """The function that answers a method at a path below the SCIM address, and the resource's id in the path. Raises
     ScimError: 404 for an unknown path, 405 for a method that the endpoint does not have.
     """
-    found = _find(path)
-    return _handler(found, method), "" if found is None else found.resource_id
-
-
-def handler_of(path: tuple[str, ...], method: str) -> tuple[Handler, str]:
-    """What answers a request to this path, and the id in it. Raises ScimError as the service would."""
     found = _find(path)
     return _handler(found, method), "" if found is None else found.resource_id
 
