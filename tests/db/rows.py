@@ -32,6 +32,7 @@ _BY_TYPE: Final = {
 # Checks that look at more than one column, or at more than a list of values.
 _BESIDES: Final = {
     ("change", "after"): "'{}'",
+    ("duplicate_pair", "person_a"): "'00000000-0000-0000-0000-000000000001'",
     ("effect", "after"): "'{}'",
     ("idempotency_key", "request_digest"): "sha256('x')",
     ("webhook_delivery", "next_at"): "'2030-01-01'",
