@@ -3,8 +3,14 @@
 The work itself is done by the worker, one lease per source, so that a source has one writer at a time.
 """
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
 from stoa.alerts.actions import resolve_alerts
 from stoa.changes import queries
+from stoa.changes.counting import counted_held
+from stoa.changes.holding import HELD_ALERT as HELD_ALERT
+from stoa.changes.holding import alert_key
 from stoa.changes.model import NewRun, Run, RunKind, RunState, WrongState
 from stoa.changes.rules import FINISHED
 from stoa.db.transactions import TenantTx
@@ -14,7 +20,6 @@ from stoa.kernel.problems import BadInput
 
 # The job that works off every open run of one source; its key is the source's id.
 SOURCE_JOB = "changes.source"
-HELD_ALERT = "run_held"
 FAILED_ALERT = "run_failed"
 
 
@@ -48,9 +53,9 @@ async def approve(tx: TenantTx, run_id: RunId, *, note: str | None = None) -> Ru
             f"The run {run_id} has nothing to apply: its report could not be used, so there is no plan to approve.",
             hint="Mend the cause that the run names, then run the sync again; `stoa sync reject` puts this one away.",
         )
-    decided: dict[str, object] = {"decided_at": tx.now, "decided_by": tx.origin.actor, "decided_note": note}
+    decided = await _decision(tx, run, note)
     approved = await queries.enter(tx, run, RunState.APPROVED, plan_only=False, **decided)
-    await resolve_alerts(tx, HELD_ALERT, str(run.source_id))
+    await resolve_alerts(tx, HELD_ALERT, alert_key(run))
     await wake_source(tx, run.source_id)
     return approved
 
@@ -59,14 +64,28 @@ async def reject(tx: TenantTx, run_id: RunId, *, note: str | None = None) -> Run
     """Ends a held, planned or queued run without applying anything of it. Raises WrongState when it is past that.
 
     note: why, for whoever looks at it later; see `checked_note`.
+
+    What a run that collects holds was said by its source already: a rollback of it is queued, which puts back what was
+    said before, and ends the holds.
     """
     run = await queries.run_by_id(tx, run_id, lock=True)
     if run.state not in {RunState.HELD, RunState.PLANNED, RunState.QUEUED, RunState.APPROVED}:
         raise WrongState(f"The run {run_id} is {run.state}; it can no longer be rejected.", hint=_what_now(run))
-    decided: dict[str, object] = {"decided_at": tx.now, "decided_by": tx.origin.actor, "decided_note": note}
+    decided = await _decision(tx, run, note)
     rejected = await queries.enter(tx, run, RunState.REJECTED, finished_at=tx.now, **decided)
-    await resolve_alerts(tx, HELD_ALERT, str(run.source_id))
+    await resolve_alerts(tx, HELD_ALERT, alert_key(run))
+    if run.kind is RunKind.SCIM_HOLD and rejected.counts:
+        await queue_run(tx, NewRun(RunKind.ROLLBACK, run.target, run.source_id, of_run=run_id))
     return rejected
+
+
+async def _decision(tx: TenantTx, run: Run, note: str | None) -> dict[str, object]:
+    """What is written of a decision. A run that collects is counted now: whoever adds to it has been waited for."""
+    decided: dict[str, object] = {"decided_at": tx.now, "decided_by": tx.origin.actor, "decided_note": note}
+    if run.kind is RunKind.SCIM_HOLD and run.state is RunState.HELD:
+        plan = await counted_held(tx, run.run_id, None)
+        decided |= {"counts": plan.counts, "figures": run.figures | plan.figures()}
+    return decided
 
 
 async def queue_rollback(tx: TenantTx, run_id: RunId, *, plan_only: bool = False) -> Run:
@@ -77,6 +96,8 @@ async def queue_rollback(tx: TenantTx, run_id: RunId, *, plan_only: bool = False
     """
     of_run = await queries.run_by_id(tx, run_id, lock=True)
     undoable = of_run.state is RunState.APPLIED or of_run.kind is RunKind.SCIM_WINDOW
+    # What was rejected stands in the source's word as long as its rollback has not been applied.
+    undoable = undoable or (of_run.kind is RunKind.SCIM_HOLD and of_run.state is RunState.REJECTED)
     if not undoable:
         raise WrongState(
             f"The run {run_id} is {of_run.state}; only an applied run can be rolled back.", hint=_what_now(of_run)
@@ -91,6 +112,54 @@ async def queue_rollback(tx: TenantTx, run_id: RunId, *, plan_only: bool = False
         RunKind.ROLLBACK, of_run.target, of_run.source_id, of_run.connection_id, of_run=run_id, plan_only=plan_only
     )
     return await queue_run(tx, new)
+
+
+# How far back everything that a source did can be undone at once.
+FARTHEST_BACK = timedelta(days=30)
+
+
+async def queue_undo_since(
+    tx: TenantTx, source_id: SourceId, since: datetime, targets: Sequence[str], *, plan_only: bool = True
+) -> list[Run]:
+    """Queues the runs that undo everything that a source did at or after a moment, one for each target.
+
+    since: aware. targets: for example `person`, `group`: as `run.target`.
+    plan_only: stop at the plan, which lists the conflicts, and wait for `approve`.
+
+    Raises:
+        BadInput: the moment has not come yet, or is too long ago.
+        WrongState: such a run of the source is under way already, or waits for a decision.
+    """
+    if since > tx.now:
+        raise BadInput("The moment has not come yet, so there is nothing to undo.", hint="Give one in the past.")
+    if since < tx.now - FARTHEST_BACK:
+        raise BadInput(
+            f"The moment is more than {FARTHEST_BACK.days} days ago.",
+            hint="Give a later one, or roll back single runs: each page of a run offers it.",
+        )
+    runs: list[Run] = []
+    for target in targets:
+        under_way = await open_undo(tx, source_id, target)
+        if under_way is not None:
+            raise WrongState(
+                f"Undoing what this source did is under way already: the run {under_way.run_id} is {under_way.state}.",
+                hint="Approve or reject that one first.",
+            )
+        runs.append(await queue_run(tx, NewRun(RunKind.ROLLBACK, target, source_id, plan_only=plan_only, since=since)))
+    return runs
+
+
+async def open_undo(tx: TenantTx, source_id: SourceId, target: str) -> Run | None:
+    """The run that undoes what a source did from some moment on, and is under way or waits for a decision."""
+    await tx.execute(
+        "SELECT 1 FROM source WHERE tenant_id = $1 AND source_id = $2 FOR NO KEY UPDATE", tx.tenant_id, source_id
+    )
+    run_id = await tx.fetchval(
+        """SELECT run_id FROM run WHERE tenant_id = $1 AND source_id = $2 AND target = $3 AND since IS NOT NULL
+        AND state NOT IN ('applied', 'rejected', 'errored', 'stale', 'undone')""",
+        tx.tenant_id, source_id, target,
+    )  # fmt: skip
+    return None if run_id is None else await queries.run_by_id(tx, run_id)
 
 
 async def open_rollback(tx: TenantTx, of_run: RunId) -> Run | None:

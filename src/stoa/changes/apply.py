@@ -9,6 +9,7 @@ from typing import Protocol
 from stoa.changes import queries
 from stoa.changes.model import Run, RunKind, RunState
 from stoa.changes.target import Batch, Target
+from stoa.changes.undone import mark_undone
 from stoa.db.database import Database
 from stoa.db.transactions import Origin, TenantTx
 from stoa.events.actions import emit_batch
@@ -70,7 +71,8 @@ async def _claim(work: Working, run: Run) -> Run:
     async with work.database.tenant(work.tenant_id, work.origin, role="sync") as tx:
         await work.fence(tx)
         later: RunId | None = None
-        if run.state is RunState.APPROVED and run.planned_at is not None:
+        # Each effect that was held is looked at by itself, whatever came since.
+        if run.state is RunState.APPROVED and run.planned_at is not None and run.kind is not RunKind.SCIM_HOLD:
             later = await queries.applied_since(tx, run, run.planned_at)
         if later is not None:
             reason = {
@@ -88,7 +90,7 @@ async def _finish(tx: TenantTx, run: Run, at_end: Callable[[TenantTx, Run], Awai
     conflicts = await queries.count_conflicts(tx, run.run_id)
     figures = run.figures | ({"conflicts": conflicts} if conflicts else {})
     if run.kind is RunKind.ROLLBACK:
-        await queries.mark_undone(tx, run)
+        await mark_undone(tx, run)
     done = await queries.enter(tx, run, RunState.APPLIED, figures=figures, finished_at=tx.now)
     await at_end(tx, done)
     return done

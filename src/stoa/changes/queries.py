@@ -192,27 +192,9 @@ async def applied_since(tx: TenantTx, run: Run, since: datetime) -> RunId | None
     """A later run that changed the same source's records since `since`, if any: it makes an older plan stale."""
     return await tx.fetchval(
         """SELECT run_id FROM run WHERE tenant_id = $1 AND source_id = $2 AND run_id <> $3 AND applied_through > 0
-          AND finished_at > $4 AND kind <> 'scim_window' LIMIT 1""",
+          AND finished_at > $4 AND kind NOT IN ('scim_window', 'scim_hold') LIMIT 1""",
         tx.tenant_id, run.source_id, run.run_id, since,
     )  # fmt: skip
-
-
-async def mark_undone(tx: TenantTx, rollback: Run) -> None:
-    """Marks as undone the changes that a finished rollback inverted, and their run, which counts them."""
-    undone = await tx.execute(
-        """UPDATE change u SET state = 'undone' FROM change c
-        WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.state = 'planned' AND u.tenant_id = $1 AND u.run_id = $3
-          AND u.source_id = c.source_id AND u.subject = c.subject AND u.state <> 'conflict'
-          AND u.ord <= (c.note->>'inverts')::bigint""",
-        tx.tenant_id, rollback.run_id, rollback.of_run,
-    )  # fmt: skip
-    # An hour's window may be undone more than once, each time what came since.
-    await tx.execute(
-        """UPDATE run SET state = CASE WHEN kind = 'scim_window' THEN state ELSE 'undone' END,
-          figures = figures || jsonb_build_object('undone', coalesce((figures->>'undone')::bigint, 0) + $3)
-        WHERE tenant_id = $1 AND run_id = $2 AND state = 'applied'""",
-        *(tx.tenant_id, rollback.of_run, undone),
-    )
 
 
 async def connection_of(tx: TenantTx, run: Run) -> ConnectionId | None:

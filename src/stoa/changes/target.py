@@ -1,6 +1,7 @@
 """What a kind of record must offer so that runs can change it. `people` is the first; `changes` knows none of them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from stoa.changes.model import Run
@@ -36,5 +37,11 @@ class Target(Protocol):
 
         A field that somebody else asserted since is left out and listed in the row's note; a row with nothing left to
         undo is a conflict.
+        """
+        ...
+
+    async def plan_undo_since(self, tx: TenantTx, run: Run, since: datetime) -> None:
+        """Writes the changes that undo everything that the run's source did at or after a moment, as `plan_rollback`
+        does it for one run. What waits for a decision is put back too.
         """
         ...

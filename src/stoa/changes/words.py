@@ -68,6 +68,7 @@ SIGNS: Final[Mapping[str, str]] = {
 KINDS: Final[Mapping[str, str]] = {
     RunKind.SYNC: N_("Sync"),
     RunKind.SCIM_WINDOW: N_("Requests of an hour"),
+    RunKind.SCIM_HOLD: N_("Held effects"),
     RunKind.DUE: N_("Effective dates"),
     RunKind.MERGE: N_("Merge"),
     RunKind.IMPORT: N_("Import"),
@@ -83,6 +84,10 @@ CAUSES: Final[Mapping[str, str]] = {
     "create_over_threshold": N_("It would create unusually many people"),
     "link_over_threshold": N_("It would link unusually many records"),
     "remove_over_threshold": N_("It would remove unusually many records"),
+    "memberships_over_threshold": N_("Unusually many memberships of groups end"),
+    "roles_over_threshold": N_("Unusually many people would get a role"),
+    "last_admin": N_("The last administrator would be shut out"),
+    "withdrawn": N_("The source took it back itself"),
     "redoes_undone_run": N_("It would bring back what was rolled back"),
     "required_column_missing": N_("A column that must be there is missing from the report"),
     "column_emptied": N_("A column of the report has become empty"),

@@ -1,10 +1,11 @@
 """People as a target of runs: what `sync` and `changes` know of them."""
 
+from datetime import datetime
 from typing import Final
 
 import polars as pl
 
-from stoa.changes.model import Run
+from stoa.changes.model import Run, RunKind
 from stoa.changes.target import Batch
 from stoa.db.transactions import TenantTx
 from stoa.people.authority import authority
@@ -13,7 +14,8 @@ from stoa.people.dates import tenant_today
 from stoa.people.fields import FIELDS
 from stoa.people.journal import TARGET
 from stoa.people.plan import clear_stage, plan_due, plan_report, redone
-from stoa.people.undo import plan_rollback
+from stoa.people.releasing import end_holds, release
+from stoa.people.undo import plan_rollback, plan_undo_since
 from stoa.sync.model import Fields, FieldSpec
 from stoa.sync.target import Planned
 
@@ -35,11 +37,20 @@ class People:
 
     async def apply(self, tx: TenantTx, batch: Batch) -> int:
         """See `changes.target.Target`."""
-        return await apply_batch(tx, batch)
+        if batch.run.kind is RunKind.SCIM_HOLD:
+            await release(tx, batch)
+            return 0
+        taken = await apply_batch(tx, batch)
+        await end_holds(tx, batch)
+        return taken
 
     async def plan_rollback(self, tx: TenantTx, run: Run, of_run: Run) -> None:
         """See `changes.target.Target`."""
         await plan_rollback(tx, run, of_run)
+
+    async def plan_undo_since(self, tx: TenantTx, run: Run, since: datetime) -> None:
+        """See `changes.target.Target`."""
+        await plan_undo_since(tx, run, since)
 
     async def plan_report(self, tx: TenantTx, run: Run, frame: pl.DataFrame, kept_ids: frozenset[str]) -> Planned:
         """See `sync.target.SyncTarget`."""

@@ -1,4 +1,5 @@
-"""The plan that undoes a run: the net effect of its changes on each record, inverted, newest first.
+"""The plan that undoes a run, or what a source did from a moment on: the net effect of the changes on each record,
+inverted, newest first.
 
 Only assertions and links are inverted; effective values follow from them. A field that was asserted anew since is left
 alone and listed.
@@ -6,7 +7,10 @@ alone and listed.
 
 # ruff: noqa: S608 - identifiers come from `columns`, which is code; every value is a bound parameter
 
+from datetime import datetime
+
 from stoa.changes.model import Run, RunKind
+from stoa.changes.undone import OF_SOURCE
 from stoa.db.transactions import TenantTx
 from stoa.people.columns import RECORD_COLUMNS
 from stoa.people.dates import tenant_today
@@ -15,14 +19,18 @@ from stoa.people.joins import FEW_ROWS, join_as_fits
 from stoa.people.rules_sql import in_force
 
 # $1 tenant, $2 the run that is undone, $3 the run that undoes it, $4 how far the first was applied, $5 the time,
-# $6 today.
+# $6 today. Of a moment: $2 the run that undoes, $4 the moment, $7 the source.
 _APPLIED = "c.tenant_id = $1 AND c.run_id = $2 AND (c.state = 'applied' OR (c.state = 'planned' AND c.ord <= $4))"
 
+# Of a run that collects, what the source has not taken back itself; whether it was approved does not matter, for its
+# source has said it.
+_COLLECTED = "c.tenant_id = $1 AND c.run_id = $2 AND c.state = 'planned' AND $4::bigint IS NOT NULL"
+
 # A run that plans has one row for a record.
-_PLANNED_ONCE = f"""
+_PLANNED_ONCE = """
 SELECT c.subject, c.source_id, c.resource_id, c.person_id, c.ord, c.before, c.after, c.before IS NULL AS made,
   c.after IS NULL AS gone
-FROM change c WHERE {_APPLIED}"""
+FROM change c WHERE {which}"""
 
 _FIELDS_OF_WINDOW = """FROM change b CROSS JOIN LATERAL jsonb_each(b.{column}) AS f
    WHERE b.tenant_id = $1 AND b.run_id = $2 AND b.source_id = c.source_id AND b.subject = c.subject
@@ -38,6 +46,31 @@ SELECT c.subject, c.source_id, (array_agg(c.resource_id))[1] AS resource_id,
   (array_agg(c.before IS NULL ORDER BY c.ord))[1] AS made,
   (array_agg(c.after IS NULL ORDER BY c.ord DESC))[1] AS gone
 FROM change c WHERE {_APPLIED} GROUP BY c.subject, c.source_id"""
+
+# Everything of a source from a moment on, with the runs that were applied since; an hour may have begun before it.
+_DID = f"""
+did AS MATERIALIZED (
+  SELECT c.* FROM run w JOIN change c ON c.tenant_id = $1 AND c.run_id = w.run_id
+  WHERE w.tenant_id = $1 AND w.source_id = $7 AND w.target = 'person' AND w.kind IN {OF_SOURCE}
+    AND (w.kind = 'scim_window' AND w.created_at > $4::timestamptz - interval '1 hour'
+      OR w.kind <> 'scim_window' AND w.applying_at >= $4)
+    AND (c.state = 'applied' AND (c.at >= $4 OR w.kind <> 'scim_window')
+      OR c.state = 'planned' AND c.ord <= w.applied_through)
+), was AS (
+  SELECT d.subject, jsonb_object_agg(f.key, f.value ORDER BY d.ord DESC) AS doc
+  FROM did d CROSS JOIN LATERAL jsonb_each(d.before) AS f GROUP BY d.subject
+), became AS (
+  SELECT d.subject, jsonb_object_agg(f.key, f.value ORDER BY d.ord) AS doc
+  FROM did d CROSS JOIN LATERAL jsonb_each(d.after) AS f GROUP BY d.subject
+),"""
+_NET_SINCE = """
+SELECT n.*, was.doc AS before, became.doc AS after FROM (
+  SELECT d.subject, $7::uuid AS source_id, (array_agg(d.resource_id))[1] AS resource_id,
+    (array_agg(d.person_id ORDER BY d.ord DESC))[1] AS person_id, max(d.ord) AS ord,
+    (array_agg(d.before IS NULL ORDER BY d.ord))[1] AS made,
+    (array_agg(d.after IS NULL ORDER BY d.ord DESC))[1] AS gone
+  FROM did d GROUP BY d.subject) AS n
+LEFT JOIN was ON was.subject = n.subject LEFT JOIN became ON became.subject = n.subject"""
 
 # What is compared of a record that was made; a folded copy may have been filled in since.
 _COLUMNS = ", ".join(f"'{name}'" for name in RECORD_COLUMNS if name not in KEY_COLUMNS)
@@ -57,7 +90,7 @@ _STATE_FOLLOWS = f"""s.before ?| {_STATE} AND EXISTS (
         AND l.after ?| {_STATE} AND coalesce((l.note->>'inverts')::bigint, 0) < s.ord)"""
 
 _INVERT = f"""
-WITH net AS MATERIALIZED (%(net)s), standing AS MATERIALIZED (
+WITH %(before)s net AS MATERIALIZED (%(net)s), standing AS MATERIALIZED (
   SELECT net.*, r.external_id IS NOT NULL AS there,
     to_jsonb(r) - ARRAY['tenant_id', 'source_id', 'external_id', 'resource_id', 'person_id', 'last_run', 'version',
                         'created_at', 'updated_at'] AS doc
@@ -120,7 +153,20 @@ FROM (SELECT * FROM inverse ORDER BY ord DESC) AS ordered"""
 
 async def plan_rollback(tx: TenantTx, run: Run, of_run: Run) -> None:
     """Writes the changes that undo `of_run` as the plan of `run`."""
-    net = _NET if of_run.kind is RunKind.SCIM_WINDOW else _PLANNED_ONCE
+    match of_run.kind:
+        case RunKind.SCIM_WINDOW:
+            net = _NET
+        case RunKind.SCIM_HOLD:
+            net = _PLANNED_ONCE.format(which=_COLLECTED)
+        case _:
+            net = _PLANNED_ONCE.format(which=_APPLIED)
     await join_as_fits(tx, run.source_id, sum(of_run.counts.values()) or FEW_ROWS + 1)
     key = (tx.tenant_id, of_run.run_id, run.run_id, of_run.applied_through, tx.now)
-    await tx.execute(_INVERT % {"net": net}, *key, await tenant_today(tx))
+    await tx.execute(_INVERT % {"before": "", "net": net}, *key, await tenant_today(tx))
+
+
+async def plan_undo_since(tx: TenantTx, run: Run, since: datetime) -> None:
+    """Writes the changes that undo what the run's source did at or after a moment as the plan of `run`."""
+    await join_as_fits(tx, run.source_id, FEW_ROWS + 1)
+    key = (tx.tenant_id, run.run_id, run.run_id, since, tx.now)
+    await tx.execute(_INVERT % {"before": _DID, "net": _NET_SINCE}, *key, await tenant_today(tx), run.source_id)

@@ -60,13 +60,15 @@ class Planner:
             )
 
     async def plan_rollback(self, work: Working, run: Run) -> Run:
-        """Plans the run that undoes another."""
+        """Plans the run that undoes another, or what its source did from a moment on."""
         run = await self._begin(work, run)
         async with work.database.tenant(work.tenant_id, work.origin, role="sync") as tx:
             await work.fence(tx)
-            assert run.of_run is not None
-            of_run = await queries.run_by_id(tx, run.of_run)
-            await self.target.plan_rollback(tx, run, of_run)
+            if run.since is not None:
+                await self.target.plan_undo_since(tx, run, run.since)
+            else:
+                assert run.of_run is not None
+                await self.target.plan_rollback(tx, run, await queries.run_by_id(tx, run.of_run))
             plan = await counted(tx, run.run_id)
             figures = plan.figures() | ({"conflicts": plan.conflicts} if plan.conflicts else {})
             return await queries.enter(
