@@ -4,6 +4,8 @@ each, and that nothing reads the whole table where an index is claimed.
 
 import asyncio
 from dataclasses import replace
+from hashlib import md5
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -23,6 +25,21 @@ from ..conftest import ConnectArgs
 from .making import source
 from .test_indexes import indexes_of
 
+# One group of half the company, and groups of ten; every twentieth leads something, and three are admins.
+_GROUPS = """
+INSERT INTO person_group (tenant_id, group_id, source_id, display_name, display_name_key, present, member_count,
+  last_run, created_at, updated_at)
+SELECT $1, md5('g' || n)::uuid, $2, 'Team ' || n, 'team ' || n, true, 10, $3, $4, $4
+FROM generate_series(0, $5 / 10) AS n"""
+_MEMBERS = """
+INSERT INTO group_member (tenant_id, group_id, resource_id, asserted, in_force, since)
+SELECT DISTINCT $1::uuid, md5('g' || x.of)::uuid, md5('p' || n)::uuid, true, true, $2::timestamptz
+FROM generate_series(1, $3) AS n CROSS JOIN LATERAL (VALUES (n / 10), (0)) AS x (of)
+  WHERE x.of > 0 OR n % 2 = 1"""
+_ROLES = """
+INSERT INTO person_role (tenant_id, person_id, role, since)
+SELECT $1, md5('p' || n)::uuid, x.role, $2 FROM generate_series(1, $3) AS n
+CROSS JOIN LATERAL (VALUES ('manager', n % 20 = 0), ('admin', n < 4)) AS x (role, has) WHERE x.has"""
 NOBODY = RunId(new_id())
 # Names of ASCII letters, which lower() folds as kernel.fold does.
 _PERSONS = """
@@ -44,6 +61,7 @@ _CHANGES = """
 INSERT INTO change (tenant_id, run_id, action, reason, subject, source_id, resource_id, person_id, after, state, at)
 SELECT tenant_id, $2, 'create', 'nobody_matches', external_id, source_id, resource_id, person_id,
   '{"title": "x"}', 'applied', created_at FROM source_record WHERE tenant_id = $1"""
+GROUP = UUID(md5(b"g7", usedforsecurity=False).hexdigest())
 Filled = tuple[TenantId, SourceId]
 
 
@@ -67,11 +85,15 @@ def filled(
                     *(tenant_id, NOBODY, hr, tx.now),
                 )
                 await tx.execute(_CHANGES, tenant_id, NOBODY)
+                await tx.execute(_GROUPS, tenant_id, hr, NOBODY, tx.now, request.param)
+                await tx.execute(_MEMBERS, tenant_id, tx.now, request.param)
+                await tx.execute(_ROLES, tenant_id, tx.now, request.param)
         finally:
             await database.close()
         name = database_url.split("?")[0].rsplit("/", 1)[-1]
         admin = await asyncpg.connect(server.admin_dsn.replace("/postgres?", f"/{name}?"))
-        await admin.execute("ANALYZE person, source_record, change, run, hold, due_change")
+        await admin.execute("ANALYZE person, source_record, change, run, hold, due_change, person_group")
+        await admin.execute("ANALYZE group_member, person_role")
         await admin.close()
         return tenant_id, hr
 
@@ -106,6 +128,11 @@ ASKED: dict[str, tuple[PeopleAsk, set[str]]] = {
     "email": (filtered('email eq "person77@acme.example"'), {"person_email"}),
     "employee_id": (filtered('employee_id eq "e77"'), {"person_employee_id"}),
     "manager_id": (filtered('manager_id eq "00000000-0000-0000-0000-000000000001"'), {"person_manager"}),
+    "roles": (filtered('roles eq "admin"'), {"person_role_role", "person_pkey"}),
+    "roles that many have": (filtered('roles eq "manager"'), set()),
+    "groups": (filtered(f'groups.value eq "{GROUP}"'), {"group_member_pkey", "person_pkey"}),
+    "groups.display": (filtered('groups.display eq "TEAM 7"'), {"person_group_listed", "person_pkey"}),
+    "groups.display, large": (filtered('groups.display eq "team 0"'), set()),
     "id": (filtered('id eq "00000000-0000-0000-0000-000000000001"'), {"person_pkey"}),
     "updated_at": (filtered('updated_at ge "2999-01-01T00:00:00Z"', sort="updated_at"), {"person_updated"}),
 }

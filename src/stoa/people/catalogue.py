@@ -22,6 +22,24 @@ CATALOGUE: Final = Catalogue(
         Attribute("manager_id", AttrType.UUID, cost=Cost.INDEXED),
         Attribute("created_at", AttrType.DATETIME),
         Attribute("updated_at", AttrType.DATETIME, cost=Cost.INDEXED),
+        # Groups that count: of records that their sources still have, and not held back.
+        Attribute(
+            "groups",
+            AttrType.COMPLEX,
+            multi_valued=True,
+            sub_attributes=(
+                Attribute("value", AttrType.UUID, cost=Cost.INDEXED),
+                Attribute("display", cost=Cost.INDEXED),
+            ),
+        ),
+        # Roles that follow from them.
+        Attribute(
+            "roles",
+            case_exact=True,
+            multi_valued=True,
+            operators=frozenset({Operator.EQ, Operator.NE, Operator.PR}),
+            cost=Cost.INDEXED,
+        ),
         # The names of the sources that have a record of the person in their latest word.
         Attribute("source", multi_valued=True, operators=frozenset({Operator.EQ, Operator.NE, Operator.PR})),
     )
@@ -32,6 +50,17 @@ BINDING: Final[Binding] = {
     **{name: Column(f"p.{name}", f"p.{name}_key") for name in _FOLDED},
     "active": Column("p.active"),
     **{name: Column(f"p.{name}") for name in (*_AS_SPELT, *_DATES, "manager_id", "created_at", "updated_at")},
+    "groups": Exists(
+        """source_record r JOIN group_member m ON m.tenant_id = $1 AND m.resource_id = r.resource_id AND m.in_force
+         JOIN person_group g ON g.tenant_id = $1 AND g.group_id = m.group_id AND g.present""",
+        {"value": Column("m.group_id"), "display": Column("g.display_name", "g.display_name_key")},
+        on="r.tenant_id = $1 AND r.person_id = p.person_id AND r.present",
+    ),
+    "roles": Exists(
+        "person_role h",
+        {"value": Column("h.role")},
+        on="h.tenant_id = $1 AND h.person_id = p.person_id",
+    ),
     "source": Exists(
         "source_record r JOIN source s ON s.tenant_id = $1 AND s.source_id = r.source_id",
         {"value": Column("s.name", "s.name_key")},

@@ -46,7 +46,8 @@ def operations() -> tuple[Operation, ...]:
             tag="People",
             summary="List people",
             description="People with the values in effect, by name unless another order is asked for. Filters on "
-            "`user_name`, `email`, `employee_id`, `display_name`, `family_name`, `manager_id`, `id` and `updated_at` "
+            "`user_name`, `email`, `employee_id`, `display_name`, `family_name`, `manager_id`, `groups.value`, "
+            "`groups.display`, `roles`, `id` and `updated_at` "
             "are answered by an index. With `updated_since` the order is `updated_at`, and who was merged into "
             "somebody else or is no more comes as a tombstone; who no longer fits a filter does not come.",
             scope="people:read",
