@@ -58,9 +58,13 @@ async def provision(
         return Provisioned(revived.record, "same_name_in_source", revived=True, written=written)
     verdict = await recognise(tx, source_id, asserted)
     if isinstance(verdict, Refuse):
+        named = await queries.records_named(tx, source_id, key_of(user_name), asserted.scim_external_id)
+        if (taken := _taken(named, asserted)) is not None:
+            # The same request came twice at one moment: there is nothing to decide.
+            return taken
         await note_refusal(tx, source_id, asserted, verdict)
         return Refused(verdict.rule, verdict.detail, verdict.candidates)
-    made = await _make(tx, source_id, asserted, verdict)
+    made = await make_record(tx, source_id, asserted, verdict)
     if made is not None:
         await end_decision(tx, verdict)
         return made
@@ -89,11 +93,16 @@ def _taken(named: list[Record], asserted: Asserted) -> Refused | None:
     return None
 
 
-async def _make(
-    tx: TenantTx, source_id: SourceId, asserted: Asserted, verdict: LinkTo | CreateNew
+async def make_record(
+    tx: TenantTx, source_id: SourceId, asserted: Asserted, verdict: LinkTo | CreateNew, *, key: str | None = None
 ) -> Provisioned | None:
+    """Makes the record of a source's word of somebody whom the resolver has told. None, with nothing written, where the
+    source has its key or its names already.
+
+    key: the record's key in its source; else it is the record's own id.
+    """
     fresh = new_id()
-    resource_id, external_id = ResourceId(fresh), str(fresh)
+    resource_id, external_id = ResourceId(fresh), key or str(fresh)
     person_id = verdict.person_id if isinstance(verdict, LinkTo) else PersonId(fresh)
     columns = await _columns(tx, asserted)
     run_id = journal.window_of(tx, source_id)
@@ -146,7 +155,7 @@ async def link_record(
     refused = Refused("name_taken", "Another user of this source has the user name or the external id.", people)
     if people:
         return refused
-    return await _make(tx, source_id, asserted, LinkTo(person_id, "linked_by_id")) or refused
+    return await make_record(tx, source_id, asserted, LinkTo(person_id, "linked_by_id")) or refused
 
 
 async def _insert_record(tx: TenantTx, ids: tuple[object, ...], columns: Mapping[str, Any]) -> bool:
