@@ -95,9 +95,7 @@ async def test_options_says_what_is_allowed(scim: Scim) -> None:
     assert (answer.status_code, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
 
 
-@pytest.mark.parametrize(
-    "path", ["", "/", "/nothing", "/Users/1/2", "/users", "/Schemas/urn:x", "/Users/%00", "/Users/.."]
-)
+@pytest.mark.parametrize("path", ["/nothing", "/Users/1/2", "/users", "/Schemas/urn:x", "/Users/%00"])
 async def test_what_is_not_there_is_404(scim: Scim, path: str) -> None:
     assert_error(await scim("GET", path), 404)
 

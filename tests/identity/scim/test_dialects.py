@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from stoa.identity.scim.catalogue import compiled
+from stoa.identity.scim.catalogue import CATALOGUE
 from stoa.identity.scim.dialects import CLIENTS, entra, normalised_patch, normalised_resource
 from stoa.identity.scim.errors import ScimError, ScimType
 from stoa.identity.scim.model import ENTERPRISE_SCHEMA, Document
 from stoa.identity.scim.schemas import USERS
+from stoa.identity.scim.searching import compiled
 from tests.identity.scim.factories import MANAGER, sent, user
 
 WORK_MAIL = 'emails[type eq "work"].value'
@@ -244,7 +245,7 @@ def test_onelogins_template_gives_lists_and_the_manager_by_its_name_of_today() -
     ],
 )
 def test_pings_filters_mean_the_e_mails_of_scim_2(given: str, meant: str) -> None:
-    assert compiled(given) == compiled(meant)
+    assert compiled(CATALOGUE, given) == compiled(CATALOGUE, meant)
 
 
 def test_clients_whose_ways_are_known_say_where_they_are_documented() -> None:

@@ -19,7 +19,10 @@ async def test_the_configuration_says_what_is_true(scim: Scim) -> None:
     assert said["bulk"]["supported"] is ((await scim("POST", "/Bulk", {})).status_code != 501)
     assert said["etag"]["supported"] is ("etag" in (await scim("GET", f"/Users/{made['id']}")).headers)
     assert said["patch"] == {"supported": True}
-    assert said["sort"] == {"supported": False}
+    assert said["sort"] == {"supported": True}
+    assert (said["pagination"]["cursor"], said["pagination"]["index"]) == (True, True)
+    # Cursors hold a position, so they never expire.
+    assert "cursorTimeout" not in said["pagination"]
     assert said["changePassword"] == {"supported": False}
     for i in range(said["filter"]["maxResults"]):
         await scim.make(f"u{i}")

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from stoa.db.database import Database
-from stoa.identity.scim.catalogue import BINDING, CATALOGUE, compiled, where_of
+from stoa.identity.scim.catalogue import BINDING, CATALOGUE
 from stoa.identity.scim.model import ENTERPRISE_SCHEMA, LIST_SCHEMA
-from stoa.kernel.filters import require_bound
+from stoa.identity.scim.searching import compiled
+from stoa.kernel.filters import require_bound, sql
 from tests.identity.conftest import MakeScim, Scim
 
 ADA: dict[str, Any] = {
@@ -175,7 +176,7 @@ async def test_a_source_sees_its_own_users_alone(scim: Scim, make_scim: MakeScim
 
 
 async def test_a_user_name_is_looked_up_by_an_index_as_the_application(scim: Scim, database: Database) -> None:
-    where = where_of(compiled('userName eq "u500"'), 3)
+    where = sql(compiled(CATALOGUE, 'userName eq "u500"'), BINDING, first_param=3)
     async with database.tenant(scim.tenant_id) as tx:
         await tx.execute("SET LOCAL enable_seqscan = off")
         plan = await tx.fetch(

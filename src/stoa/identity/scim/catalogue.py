@@ -1,11 +1,10 @@
 """What a filter over users may ask, and where the answers are stored. The alias of a source record is `r`."""
 
-from functools import lru_cache
+from collections.abc import Mapping
 from typing import Final
 
-from stoa.identity.scim.dialects import normalised_filter
-from stoa.identity.scim.errors import of_filter
 from stoa.identity.scim.model import ENTERPRISE_SCHEMA, USER_SCHEMA
+from stoa.identity.scim.ordering import sort_keys
 from stoa.identity.scim.wire import FOLDED, FOLDED_ENTERPRISE, FOLDED_LISTS, FOLDED_TEXTS
 from stoa.kernel.filters import (
     Attribute,
@@ -15,14 +14,8 @@ from stoa.kernel.filters import (
     Column,
     Cost,
     Exists,
-    FilterError,
     JsonPath,
-    Sql,
-    Typed,
-    check,
     json_elements,
-    parse,
-    sql,
 )
 from stoa.kernel.filters.binding import Scalar
 
@@ -92,16 +85,6 @@ BINDING: Final[Binding] = {
     f"{_ENTERPRISE}manager.value": Column("r.manager_ref"),
 }
 
-
-@lru_cache(maxsize=512)
-def compiled(text: str) -> Typed:
-    """The filter, checked. Raises ScimError invalidFilter with the position."""
-    try:
-        return check(normalised_filter(parse(text)), CATALOGUE)
-    except FilterError as error:
-        raise of_filter(error) from None
-
-
-def where_of(typed: Typed, first_param: int) -> Sql:
-    """The filter as a condition over `source_record r`, its parameters numbered from `first_param`."""
-    return sql(typed, BINDING, first_param=first_param)
+# Where the elements of the lists stand, for orders.
+LISTS: Final = {name: ("r.raw", (FOLDED, name)) for name in FOLDED_LISTS}
+SORTS: Final[Mapping[str, str]] = sort_keys(CATALOGUE, BINDING, LISTS)

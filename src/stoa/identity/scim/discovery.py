@@ -13,7 +13,7 @@ from stoa.identity.scim.errors import ScimError, not_found
 from stoa.identity.scim.http import Answer, Call, json_answer
 from stoa.identity.scim.model import LIST_SCHEMA, Attribute, Kind, ResourceType, Schema
 from stoa.identity.scim.schemas import ENTERPRISE, USER, USERS
-from stoa.identity.scim.users import DEFAULT_RESULTS, MAX_RESULTS
+from stoa.identity.scim.searching import DEFAULT_RESULTS, MAX_RESULTS
 
 _Json = dict[str, Any]
 
@@ -24,10 +24,10 @@ def _config() -> _Json:
         bulk=scim2_models.Bulk(supported=False, max_operations=0, max_payload_size=0),
         filter=scim2_models.Filter(supported=True, max_results=MAX_RESULTS),
         change_password=scim2_models.ChangePassword(supported=False),
-        sort=scim2_models.Sort(supported=False),
+        sort=scim2_models.Sort(supported=True),
         etag=scim2_models.ETag(supported=True),
         pagination=scim2_models.Pagination(
-            cursor=False,
+            cursor=True,
             index=True,
             default_pagination_method=scim2_models.Pagination.DefaultPaginationMethod.index,
             default_page_size=DEFAULT_RESULTS,

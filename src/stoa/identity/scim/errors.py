@@ -16,7 +16,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class ScimType(Enum):
-    """The `scimType` words of RFC 7644, table 9."""
+    """The `scimType` words of RFC 7644, table 9, and of RFC 9865, section 2.1."""
 
     INVALID_FILTER = "invalidFilter"
     TOO_MANY = "tooMany"
@@ -26,6 +26,9 @@ class ScimType(Enum):
     INVALID_PATH = "invalidPath"
     NO_TARGET = "noTarget"
     INVALID_VALUE = "invalidValue"
+    INVALID_CURSOR = "invalidCursor"
+    EXPIRED_CURSOR = "expiredCursor"
+    INVALID_COUNT = "invalidCount"
 
 
 class ScimError(Problem):

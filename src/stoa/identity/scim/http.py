@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from stoa.access.model import Credential
 from stoa.db.transactions import TenantTx
 from stoa.identity.scim.errors import ScimError, ScimType, error_body, invalid_syntax, invalid_value
+from stoa.identity.scim.offered import PLAIN, Offered
 from stoa.kernel.ids import SourceId
 from stoa.people.model import Refused, Written
 
@@ -48,6 +49,7 @@ class Call:
     Attributes:
         resource_id: the last part of the path, where the endpoint has one.
         base_url: the tenant's SCIM address, absolute, without a slash at its end.
+        offered: the schemas that hold in the tenant.
     """
 
     tx: TenantTx
@@ -56,6 +58,7 @@ class Call:
     request: Request
     resource_id: str
     base_url: str
+    offered: Offered = PLAIN
 
 
 class Word(StrEnum):
@@ -128,7 +131,11 @@ def query_of(text: str) -> dict[str, str]:
 
 
 _PARAMETERS: Final = {
-    name.lower(): name for name in ("filter", "startIndex", "count", "attributes", "excludedAttributes", "sortBy")
+    name.lower(): name
+    for name in (
+        *("filter", "startIndex", "count", "cursor", "sortBy", "sortOrder"),
+        *("attributes", "excludedAttributes"),
+    )
 }
 
 

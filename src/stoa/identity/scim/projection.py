@@ -1,7 +1,8 @@
 """`attributes` and `excludedAttributes` (RFC 7644, 3.9). Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Union
 
 from stoa.identity.scim.errors import invalid_value
 from stoa.identity.scim.model import Document, ResourceType
@@ -11,15 +12,15 @@ from stoa.identity.scim.validation import is_list, is_object, is_urn
 _ALWAYS: Final = frozenset({"schemas", "id"})
 MAX_NAMES: Final = 200
 
-# Lower-case name to None (the whole attribute) or to the lower-case names of its sub-attributes.
-_Wanted = dict[str, set[str] | None]
+# Lower-case names to what of each: None is the whole attribute.
+_Names = dict[str, Union["_Names", None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Projection:
     """What of a resource is returned. Without names: all of it."""
 
-    names: _Wanted
+    names: Mapping[str, Any]
     excludes: bool
 
 
@@ -38,58 +39,66 @@ def projection(kind: ResourceType, attributes: str | None, excluded: str | None)
     names = [name.strip() for name in listed.split(",") if name.strip()]
     if len(names) > MAX_NAMES:
         raise invalid_value(f"At most {MAX_NAMES} attribute names are read, not {len(names)}.")
-    wanted: _Wanted = {}
+    wanted: _Names = {}
     for name in names:
-        top, sub = _split(kind, name)
-        if sub is None:
-            wanted[top] = None
-        elif (subs := wanted.setdefault(top, set())) is not None:
-            subs.add(sub)
+        _add(wanted, _steps(kind, name))
     return Projection(wanted, excludes=not attributes)
 
 
-def _split(kind: ResourceType, name: str) -> tuple[str, str | None]:
-    """Attribute and sub-attribute; for an extension its URN and the attribute in it."""
+def _add(wanted: _Names, steps: list[str]) -> None:
+    """A name among those that are wanted already: the whole of an attribute includes its parts."""
+    here: _Names = wanted
+    for step in steps[:-1]:
+        inner = here.setdefault(step, {})
+        if inner is None:
+            return
+        here = inner
+    here[steps[-1]] = None
+
+
+def _steps(kind: ResourceType, name: str) -> list[str]:
+    """Attribute and sub-attribute; before them the URN of an extension."""
     lowered = name.lower()
     core = f"{kind.schema.urn.lower()}:"
     if lowered.startswith(core):
         lowered = lowered.removeprefix(core)
-    if is_urn(lowered):
-        if lowered in kind.extensions or lowered.endswith(f":{kind.name.lower()}"):
-            return lowered, None
-        urn, _, attribute = lowered.rpartition(":")
-        return urn, attribute
-    top, _, sub = lowered.partition(".")
-    return top, sub or None
+    if not is_urn(lowered):
+        return _dotted(lowered)
+    if lowered in kind.extensions or lowered.endswith(f":{kind.name.lower()}"):
+        return [lowered]
+    urn, _, attribute = lowered.rpartition(":")
+    return [urn, *_dotted(attribute)]
+
+
+def _dotted(name: str) -> list[str]:
+    top, _, sub = name.partition(".")
+    return [top, sub] if sub else [top]
 
 
 def projected(document: Document, wanted: Projection) -> Document:
     """The part of the resource that is asked for; `id` and `schemas` always."""
     if not wanted.names:
         return document
-    result: Document = {}
-    for name, value in document.items():
-        named = name.lower() in wanted.names
-        subs = wanted.names.get(name.lower())
-        if name in _ALWAYS:
-            result[name] = value
-        elif named and subs is not None:
-            part = _part(value, subs, excludes=wanted.excludes)
-            if part not in ({}, []):
-                result[name] = part
-        elif named is not wanted.excludes:
-            result[name] = value
-    return result
+    always = {name: document[name] for name in document if name in _ALWAYS}
+    part = _part(
+        {name: value for name, value in document.items() if name not in _ALWAYS}, wanted.names, wanted.excludes
+    )
+    return always | part
 
 
-def _part(value: Any, subs: set[str], *, excludes: bool) -> Any:
+def _part(value: Any, names: Mapping[str, Any], excludes: bool) -> Any:
     if is_list(value):
-        parts = [_part(one, subs, excludes=excludes) for one in value]
+        parts = [_part(one, names, excludes) for one in value]
         return [part for part in parts if part != {}]
     if not is_object(value):
         return value
-    return {name: inner for name, inner in value.items() if _chosen(name.lower(), subs) is not excludes}
-
-
-def _chosen(name: str, subs: set[str]) -> bool:
-    return name in subs or any(sub.startswith(f"{name}.") for sub in subs)
+    result: Document = {}
+    for name, inner in value.items():
+        named, subs = name.lower() in names, names.get(name.lower())
+        if named and subs is not None:
+            part = _part(inner, subs, excludes)
+            if part not in ({}, []):
+                result[name] = part
+        elif named is not excludes:
+            result[name] = inner
+    return result

@@ -1,31 +1,24 @@
 """/Users: one function for each method, each within the caller's transaction."""
 
 import dataclasses
+from collections.abc import Sequence
+from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Final, assert_never
+from typing import assert_never
 
-from stoa.identity.scim import wire
-from stoa.identity.scim.catalogue import compiled, where_of
+from stoa.identity.scim import searching, wire
 from stoa.identity.scim.dialects import normalised_patch, normalised_resource
-from stoa.identity.scim.errors import ScimError, ScimType, error_body, invalid_syntax, invalid_value, not_found
-from stoa.identity.scim.http import Answer, Call, Outcome, Word, json_answer, json_of, whole_number
-from stoa.identity.scim.model import LIST_SCHEMA, Document
+from stoa.identity.scim.errors import ScimError, ScimType, error_body, not_found
+from stoa.identity.scim.http import Answer, Call, Outcome, Word, json_answer, json_of
+from stoa.identity.scim.listed import Listed
+from stoa.identity.scim.model import Document
+from stoa.identity.scim.offered import Offered
 from stoa.identity.scim.projection import Projection, projected, projection
-from stoa.identity.scim.rules import created, patched, replaced
-from stoa.identity.scim.schemas import USERS
-from stoa.identity.scim.validation import described, is_list, is_object
-from stoa.kernel.filters import Sql, Typed
+from stoa.identity.scim.rules import created, patched, replaced, respelt
+from stoa.identity.scim.searching import from_body
 from stoa.kernel.ids import parse_id
 from stoa.people import actions, queries
 from stoa.people.model import Changed, Provisioned, Record, Refused, Unchanged, Written
-
-MAX_RESULTS: Final = 200
-DEFAULT_RESULTS: Final = 100
-# Parameters $1 and $2 of a page of records are tenant and source.
-_FIRST_PARAM: Final = 3
-_SCAN_MILLISECONDS: Final = 5_000
-_SEARCH_TEXTS: Final = ("filter", "sortBy", "sortOrder")
-
 
 # ------------------------------------------------------------------ reading
 
@@ -41,74 +34,35 @@ async def read(call: Call) -> Answer:
 
 
 async def search(call: Call) -> Answer:
-    """GET /Users (RFC 7644, 3.4.2). The order is that in which users were first made. Nothing found is an empty list,
-    never 404.
-    """
-    query = call.request.query
-    text = query.get("filter")
-    start = max(1, whole_number(query, "startIndex", 1))
-    count = min(MAX_RESULTS, max(0, whole_number(query, "count", DEFAULT_RESULTS)))
-    wanted = _wanted(call)
-    typed = compiled(text) if text is not None and text.strip() else None
-    records, total = await _page(call, typed, start - 1, count)
-    users_url = f"{call.base_url}/Users"
-    resources = [projected(wire.rendered(record, users_url), wanted) for record in records]
-    return json_answer(
-        HTTPStatus.OK,
-        {
-            "schemas": [LIST_SCHEMA],
-            "totalResults": total,
-            "startIndex": start,
-            "itemsPerPage": len(resources),
-            "Resources": resources,
-        },
-    )
-
-
-async def _page(call: Call, typed: Typed | None, offset: int, count: int) -> tuple[list[Record], int]:
-    """The records of a page, and how many the filter admits on all pages; counted only where the page does not tell."""
-    tx, source_id = call.tx, call.source_id
-    where: Sql | None = None if typed is None else where_of(typed, _FIRST_PARAM)
-    if typed is not None and typed.needs_scan:
-        await tx.execute(f"SET LOCAL statement_timeout = {_SCAN_MILLISECONDS}")
-    records = await queries.records_page(tx, source_id, where, limit=count, offset=offset) if count else []
-    if len(records) < count and (records or offset == 0):
-        return records, offset + len(records)
-    return records, await queries.count_records(tx, source_id, where)
+    """GET /Users (RFC 7644, 3.4.2). Without another order, that in which users were first made."""
+    return await searching.search(call, (listed(call.offered),))
 
 
 async def search_by_post(call: Call) -> Answer:
-    """POST /.search (RFC 7644, 3.4.3): the query stands in the body. Users are all there is to search."""
-    body = json_of(call.request)
-    if not is_object(body):
-        raise invalid_syntax(f"The body must be a JSON object with a SearchRequest, not {described(body)}.")
-    query: dict[str, str] = {}
-    for name, value in body.items():
-        canonical = _SEARCH_FIELDS.get(name.lower())
-        if canonical is None:
-            raise invalid_syntax(f"Unknown attribute {name[:60]!a} in the search request.")
-        if value is not None and canonical != "schemas":
-            query[canonical] = _search_text(canonical, value)
-    asked = call.request
-    request = type(asked)(asked.method, asked.path, query, asked.headers, b"")
-    return await search(Call(call.tx, call.credential, call.source_id, request, "", call.base_url))
+    """POST /Users/.search (RFC 7644, 3.4.3): the query stands in the body."""
+    return await search(from_body(call))
 
 
-_SEARCH_FIELDS: Final = {
-    name.lower(): name
-    for name in ("schemas", "attributes", "excludedAttributes", "startIndex", "count", *_SEARCH_TEXTS)
-}
+@lru_cache(maxsize=256)
+def listed(offered: Offered) -> Listed[Record]:
+    """Users, as lists and searches see them in a tenant."""
+    return Listed(
+        kind=offered.users,
+        catalogue=offered.catalogue,
+        binding=offered.binding,
+        sorts=offered.sorts,
+        table="source_record r",
+        columns=queries.RECORD,
+        key="r.resource_id",
+        having="r.tenant_id = $1 AND r.source_id = $2 AND r.present",
+        made=queries.record_of,
+        shown=_shown,
+    )
 
 
-def _search_text(name: str, value: Any) -> str:
-    """A member of a search request as the query parameter that it stands for."""
-    if name in _SEARCH_TEXTS and isinstance(value, str):
-        return value
-    if name in {"startIndex", "count"} and isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if name in {"attributes", "excludedAttributes"} and is_list(value) and all(isinstance(one, str) for one in value):
-        return ",".join(value)
-    raise invalid_value(f'"{name}" cannot be {described(value)}.')
+async def _shown(call: Call, records: Sequence[Record], wanted: Projection) -> list[Document]:
+    users_url = f"{call.base_url}/Users"
+    return [projected(wire.rendered(record, users_url), wanted) for record in records]
 
 
 # ------------------------------------------------------------------ writing
@@ -121,7 +75,8 @@ async def create(call: Call) -> Answer:
     That too is answered 201: Okta and Entra take it as the end of an assignment, and read the id from the body.
     """
     wanted = _wanted(call)
-    document = created(USERS, normalised_resource(USERS, json_of(call.request)))
+    kind = call.offered.users
+    document = created(kind, normalised_resource(kind, json_of(call.request)))
     made = await actions.provision(call.tx, call.source_id, wire.asserted(document, active=True))
     match made:
         case Provisioned(record):
@@ -138,17 +93,20 @@ async def create(call: Call) -> Answer:
 async def replace(call: Call) -> Answer:
     """PUT /Users/{id} (RFC 7644, 3.5.1)."""
     wanted = _wanted(call)
-    body = normalised_resource(USERS, json_of(call.request))
+    kind = call.offered.users
+    body = normalised_resource(kind, json_of(call.request))
     record = await _record(call, lock=True)
-    return await _assert(call, record, replaced(USERS, wire.document_of(record), body), wanted)
+    return await _assert(call, record, replaced(kind, wire.document_of(record), body), wanted)
 
 
 async def patch(call: Call) -> Answer:
     """PATCH /Users/{id} (RFC 7644, 3.5.2): all operations or none. The resource is returned."""
     wanted = _wanted(call)
-    operations = normalised_patch(USERS, json_of(call.request))
+    kind = call.offered.users
+    operations = normalised_patch(kind, json_of(call.request))
     record = await _record(call, lock=True)
-    return await _assert(call, record, patched(USERS, wire.document_of(record), operations), wanted)
+    standing = respelt(kind, wire.document_of(record))
+    return await _assert(call, record, patched(kind, standing, operations), wanted)
 
 
 async def delete(call: Call) -> Answer:
@@ -217,7 +175,7 @@ def _names(condition: str | None, version: str) -> bool:
 
 def _wanted(call: Call) -> Projection:
     query = call.request.query
-    return projection(USERS, query.get("attributes"), query.get("excludedAttributes"))
+    return projection(call.offered.users, query.get("attributes"), query.get("excludedAttributes"))
 
 
 def _one(

@@ -110,12 +110,12 @@ class Catalogue:
     attribute that carries no schema of its own (`urn:ietf:params:scim:schemas:core:2.0:User`).
     """
 
-    __slots__ = ("_by_key", "_schemas", "attributes")
+    __slots__ = ("_by_key", "attributes", "schemas")
 
     def __init__(self, attributes: Iterable[Attribute], *, schemas: Iterable[str] = ()) -> None:
         """Raises ValueError if two attributes have one name."""
         self.attributes = tuple(attributes)
-        self._schemas = frozenset(schema.lower() for schema in schemas)
+        self.schemas = frozenset(schema.lower() for schema in schemas)
         self._by_key = {attribute.name.lower(): attribute for attribute in self.attributes}
         if len(self._by_key) != len(self.attributes):
             raise ValueError("two attributes of the catalogue have the same name")
@@ -123,7 +123,7 @@ class Catalogue:
     def find(self, path: AttrPath) -> Attribute | None:
         """The attribute that `path` names, without regard to its sub-attribute, or None."""
         name = path.name.lower()
-        if path.urn is not None and path.urn.lower() not in self._schemas:
+        if path.urn is not None and path.urn.lower() not in self.schemas:
             name = f"{path.urn.lower()}:{name}"
         return self._by_key.get(name)
 
