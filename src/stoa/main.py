@@ -36,6 +36,7 @@ from stoa.changes.pages import run_pages
 from stoa.changes.rendering import render_changes
 from stoa.composition import VERSION, Platform, Store, base_url_of, platform
 from stoa.console.pages import console_pages
+from stoa.identity.scim.conformance_pages import conformance_pages
 from stoa.identity.scim.pages import scim_pages
 from stoa.identity.scim.routes import scim_routes
 from stoa.logs import set_up_logging
@@ -165,6 +166,7 @@ def console_routes(shell: Shell, parts: Platform) -> list[Route]:
         *alert_pages(shell),
         *connection_pages(shell, parts.opener, parts.source_worker.planner.target),
         *scim_pages(shell, base_url_of(settings)),
+        *conformance_pages(shell, base_url_of(settings)),
         *api_client_pages(shell, base_url=base_url_of(settings), versions=tuple(CHANGES)),
         *quarantine_pages(shell),
         *run_pages(shell, subjects=person_names),

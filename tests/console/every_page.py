@@ -16,6 +16,9 @@ from stoa.analytics.webhooks.model import Settings as WebhookSettings
 from stoa.analytics.webhooks.sending_again import send_test
 from stoa.composition import base_url_of
 from stoa.events.actions import number_entries
+from stoa.identity.scim.conformance import CHECKS, keep
+from stoa.identity.scim.conformance_bench import Exchange
+from stoa.identity.scim.conformance_model import Result, Verdict
 from stoa.main import api_operations, console_routes, docs_routes
 from stoa.outbound.mailbox import mails
 from stoa.tenants.actions import ensure_source
@@ -45,6 +48,7 @@ async def _made(world: World, company: Company) -> dict[str, object]:
     async with world.parts.database.tenant(company.tenant_id) as tx:
         okta = await ensure_source(tx, "idp", "Okta")
         token = await issue_token(tx, ["scim"], "For Okta", okta.source_id)
+        checked = await keep(tx, okta.source_id, _looked(), wrote=False)
         script = await issue_token(tx, ["api:read"], "Nightly export")
         name = f"Learning portal {secrets.token_hex(3)}"
         client = await create_client(tx, Terms(name, ["people:read", "people:write"], ["10.0.0.0/8"]))
@@ -69,6 +73,7 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         "person_id": await company.one("SELECT person_id FROM person WHERE tenant_id = $1 ORDER BY person_id LIMIT 1"),
         "alert_id": await company.one("SELECT alert_id FROM alert WHERE tenant_id = $1 LIMIT 1"),
         "source_id": okta.source_id,
+        "conformance_id": checked.conformance_id,
         "credential_id": token.credential_id,
         "client_id": client.client_id,
         "secret_id": key.credential_id,
@@ -83,3 +88,16 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         "tag": "people",
         "code": "bad_body",
     }
+
+
+def _looked() -> list[Result]:
+    """An outcome of every kind, of every check."""
+    exchange = Exchange("GET", "/Users?count=1", '{"a": 1}', 200, '{"b": 2}', 12)
+    verdicts = list(Verdict)
+    return [
+        Result(
+            *(one.code, one.expectation, one.stands_for, one.page, verdicts[i % len(verdicts)]),
+            *("The status was 500.", (exchange,)),
+        )
+        for i, one in enumerate(CHECKS)
+    ]
