@@ -14,7 +14,9 @@ from stoa.people.groups_model import Group, Member
 GROUP: Final = """g.group_id, g.source_id, g.display_name, g.scim_external_id, g.raw, g.present, g.member_count,
  g.version, g.created_at, g.updated_at"""
 # What to call whom a record is about, as far as its source says anything of the kind.
-_NAME: Final = """coalesce(r.display_name, nullif(concat_ws(' ', r.given_name, r.family_name), ''), r.user_name, r.email)"""
+_NAME: Final = (
+    """coalesce(r.display_name, nullif(concat_ws(' ', r.given_name, r.family_name), ''), r.user_name, r.email)"""
+)
 
 
 def group_of(row: Row) -> Group:
@@ -30,6 +32,16 @@ async def group_by_id(tx: TenantTx, source_id: SourceId, group_id: UUID, *, lock
     row = await tx.fetchrow(
         f"""SELECT {GROUP} FROM person_group g
         WHERE g.tenant_id = $1 AND g.group_id = $2 AND g.source_id = $3 AND g.present {"FOR UPDATE" if lock else ""}""",
+        *(tx.tenant_id, group_id, source_id),
+    )
+    return None if row is None else group_of(row)
+
+
+async def group_for_change(tx: TenantTx, source_id: SourceId, group_id: UUID) -> Group | None:
+    """A group of a source, gone or not, locked until the end of the transaction."""
+    row = await tx.fetchrow(
+        f"""SELECT {GROUP} FROM person_group g WHERE g.tenant_id = $1 AND g.group_id = $2 AND g.source_id = $3
+        FOR UPDATE""",
         *(tx.tenant_id, group_id, source_id),
     )
     return None if row is None else group_of(row)
@@ -113,9 +125,7 @@ async def members_of(tx: TenantTx, group_ids: Collection[GroupId]) -> dict[Group
     return found
 
 
-async def groups_of(
-    tx: TenantTx, resource_ids: Collection[ResourceId]
-) -> dict[ResourceId, list[tuple[GroupId, str]]]:
+async def groups_of(tx: TenantTx, resource_ids: Collection[ResourceId]) -> dict[ResourceId, list[tuple[GroupId, str]]]:
     """The groups, with their names, in which records are in the word of their source (index group_member_of). Records
     without any are left out.
     """

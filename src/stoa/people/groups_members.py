@@ -1,0 +1,228 @@
+"""Memberships of one group, which the caller has locked: what of a request is new, what may be too much, and the rows.
+
+A membership is what the source asserts and what is in force. The two are one, unless a guard has the effect wait for an
+admin (`held_run`); then the source's word is answered, and the other word counts.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import UUID
+
+from stoa.changes.holding import close_if_empty
+from stoa.db.transactions import Row, TenantTx
+from stoa.kernel.ids import PersonId, ResourceId, RunId, SourceId
+from stoa.people.groups_journal import MemberEntry
+from stoa.people.groups_model import Group, Memberships, Replaced, UnknownMembers
+from stoa.people.guarding import GuardKind, guard_last_admin, weigh
+
+_STANDING: Final = """
+SELECT m.resource_id, m.asserted, m.in_force, r.person_id FROM group_member m
+JOIN source_record r ON r.tenant_id = $1 AND r.resource_id = m.resource_id
+WHERE m.tenant_id = $1 AND m.group_id = $2 AND ($3::uuid[] IS NULL OR m.resource_id = ANY($3)) ORDER BY m.resource_id"""
+_SOME: Final = _STANDING.replace("($3::uuid[] IS NULL OR m.resource_id = ANY($3))", "m.resource_id = ANY($3)")
+
+# Whoever deletes a user has locked it: one of the two comes first.
+_KNOWN: Final = """
+SELECT r.resource_id, r.person_id FROM source_record r
+WHERE r.tenant_id = $1 AND r.resource_id = ANY($2) AND r.source_id = $3 AND r.present
+ORDER BY r.resource_id FOR KEY SHARE"""
+
+_GIVES: Final = "SELECT EXISTS (SELECT FROM role_rule u WHERE u.tenant_id = $1 AND u.group_id = $2)"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What becomes of a group's memberships.
+
+    Attributes:
+        new: records that were not in it; back: those whose end had been asserted, and waited; they stay in force.
+        ending: members in force that go; unmade: members that had not come into force, and go.
+        gives: whether the group gives a role, so that it matters to its members.
+        held_new, held_ending: the run that the one or the other waits for.
+    """
+
+    new: tuple[MemberEntry, ...] = ()
+    back: tuple[MemberEntry, ...] = ()
+    ending: tuple[MemberEntry, ...] = ()
+    unmade: tuple[MemberEntry, ...] = ()
+    gives: bool = False
+    held_new: RunId | None = None
+    held_ending: RunId | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing changes."""
+        return not (self.new or self.back or self.ending or self.unmade)
+
+    @property
+    def growth(self) -> int:
+        """By how much the number of members rises, in the source's word."""
+        return len(self.new) + len(self.back) - len(self.ending) - len(self.unmade)
+
+    @property
+    def told(self) -> tuple[MemberEntry, ...]:
+        """Memberships that change at once."""
+        new = () if self.held_new else self.new
+        return (*self.unmade, *(() if self.held_ending else self.ending), *self.back, *new)
+
+    @property
+    def waiting(self) -> tuple[MemberEntry, ...]:
+        """Memberships whose change waits."""
+        return (*(self.ending if self.held_ending else ()), *(self.new if self.held_new else ()))
+
+    def people(self) -> set[PersonId]:
+        """Whose roles may follow."""
+        return {PersonId(entry.person_id) for entry in self.told} if self.gives else set()
+
+
+async def turn_of(tx: TenantTx, group: Group, wanted: Memberships, *, weighed: bool = True) -> Turn | UnknownMembers:
+    """What a request makes of the memberships of a group, nothing of it written. Whoever is a member already, or is
+    none, is passed over.
+
+    weighed: whether the effect waits where a guard says that it is too much.
+    """
+    if isinstance(wanted, Replaced):
+        standing = await tx.fetch(_STANDING, tx.tenant_id, group.group_id, None)
+        add = wanted.ids
+        remove: Collection[UUID] = {row["resource_id"] for row in standing} - add
+    else:
+        add, remove = wanted.add, wanted.remove
+        standing = await tx.fetch(_SOME, tx.tenant_id, group.group_id, list(add | wanted.remove))
+    by_id = {row["resource_id"]: row for row in standing}
+    known = await _known(tx, group.source_id, [one for one in add if one not in by_id or not by_id[one]["asserted"]])
+    unknown = sorted(one for one in add if one not in known and (one not in by_id or not by_id[one]["asserted"]))
+    if unknown:
+        return await _unknown(tx, group.source_id, unknown)
+    turn = Turn(
+        new=tuple(MemberEntry(one, known[one], comes=True) for one in sorted(known) if one not in by_id),
+        back=tuple(MemberEntry(one, known[one], comes=True) for one in sorted(known) if one in by_id),
+        ending=_going(by_id, remove, in_force=True),
+        unmade=_going(by_id, remove, in_force=False),
+    )
+    if turn.empty:
+        return turn
+    gives = await tx.fetchval(_GIVES, tx.tenant_id, group.group_id)
+    return await _weighed(tx, group, replace(turn, gives=gives)) if weighed else replace(turn, gives=gives)
+
+
+def _going(by_id: Mapping[UUID, Row], ids: Collection[UUID], *, in_force: bool) -> tuple[MemberEntry, ...]:
+    rows = [by_id[one] for one in sorted(ids) if one in by_id]
+    return tuple(
+        MemberEntry(row["resource_id"], row["person_id"], comes=False)
+        for row in rows
+        if row["asserted"] and row["in_force"] is in_force
+    )
+
+
+async def _known(tx: TenantTx, source_id: SourceId, ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    if not ids:
+        return {}
+    rows = await tx.fetch(_KNOWN, tx.tenant_id, list(ids), source_id)
+    return {row["resource_id"]: row["person_id"] for row in rows}
+
+
+async def _unknown(tx: TenantTx, source_id: SourceId, ids: Sequence[UUID]) -> UnknownMembers:
+    rows = await tx.fetch(
+        "SELECT group_id FROM person_group WHERE tenant_id = $1 AND group_id = ANY($2) AND source_id = $3",
+        *(tx.tenant_id, list(ids), source_id),
+    )
+    return UnknownMembers(tuple(ids), frozenset(row["group_id"] for row in rows))
+
+
+# ------------------------------------------------------------------ what is too much
+
+
+async def _weighed(tx: TenantTx, group: Group, turn: Turn) -> Turn:
+    """The turn with what a guard has wait. A change that nothing in force depends on is not weighed."""
+    source_id, population = group.source_id, group.member_count
+    held_new = held_ending = None
+    if turn.gives and turn.new:
+        held_new = await weigh(tx, source_id, GuardKind.GRANT_ROLE, len(turn.new), population, scope=group.group_id)
+    if turn.ending:
+        kind = GuardKind.EMPTY_GROUP
+        held_ending = await _last_admins(tx, group, turn) if turn.gives else None
+        if held_ending is None:
+            held_ending = await weigh(tx, source_id, kind, len(turn.ending), population, scope=group.group_id)
+    return replace(turn, held_new=held_new, held_ending=held_ending)
+
+
+# People who are admins by this group ($2) alone; $3 are the records that go out of it.
+_ADMINS_BY_IT: Final = """
+SELECT DISTINCT r.person_id FROM source_record r
+WHERE r.tenant_id = $1 AND r.resource_id = ANY($3)
+  AND EXISTS (SELECT FROM role_rule u WHERE u.tenant_id = $1 AND u.group_id = $2 AND u.role = 'admin')
+  AND NOT EXISTS (SELECT FROM source_record o
+    JOIN group_member m ON m.tenant_id = $1 AND m.resource_id = o.resource_id AND m.in_force
+    JOIN role_rule u ON u.tenant_id = $1 AND u.group_id = m.group_id AND u.role = 'admin'
+    WHERE o.tenant_id = $1 AND o.person_id = r.person_id
+      AND NOT (m.group_id = $2 AND m.resource_id = ANY($3)))"""
+
+
+async def _last_admins(tx: TenantTx, group: Group, turn: Turn) -> RunId | None:
+    ids = [entry.resource_id for entry in turn.ending]
+    rows = await tx.fetch(_ADMINS_BY_IT, tx.tenant_id, group.group_id, ids)
+    losing = [PersonId(row["person_id"]) for row in rows]
+    return await guard_last_admin(tx, group.source_id, GuardKind.EMPTY_GROUP, losing)
+
+
+# ------------------------------------------------------------------ writing
+
+# What is made, what comes back, what goes, what waits to go: each of them a list of records.
+_WRITE: Final = """
+WITH made AS (
+  INSERT INTO group_member (tenant_id, group_id, resource_id, asserted, in_force, held_run, since)
+  SELECT $1, $2, x.id, true, $8::uuid IS NULL, $8, $7 FROM unnest($3::uuid[]) AS x (id) ORDER BY x.id
+), back AS (
+  UPDATE group_member m SET asserted = true, held_run = NULL
+  WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.resource_id = ANY($4)
+), gone AS (
+  DELETE FROM group_member m WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.resource_id = ANY($5)
+)
+UPDATE group_member m SET asserted = false, held_run = $9
+WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.resource_id = ANY($6)"""
+
+
+async def write_turn(tx: TenantTx, group: Group, turn: Turn) -> None:
+    """Writes the memberships themselves. What had waited, and was taken back, waits no longer."""
+    taken_back = [entry.resource_id for entry in (*turn.back, *turn.unmade)]
+    runs = await _withdraw(tx, group, taken_back) if taken_back else []
+    ending = [entry.resource_id for entry in turn.ending]
+    unmade = [entry.resource_id for entry in turn.unmade]
+    waits = turn.held_ending is not None
+    await tx.execute(
+        _WRITE,
+        *(tx.tenant_id, group.group_id, [entry.resource_id for entry in turn.new]),
+        *([entry.resource_id for entry in turn.back], unmade if waits else [*unmade, *ending]),
+        *(ending if waits else [], tx.now, turn.held_new, turn.held_ending),
+    )
+    for run_id in runs:
+        await close_if_empty(tx, run_id)
+
+
+# The rows of the plan that they waited in say that the client took it back.
+_WITHDRAW: Final = """
+WITH waited AS MATERIALIZED (
+  SELECT m.held_run, m.group_id || '/' || m.resource_id AS subject FROM group_member m
+  WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.resource_id = ANY($3) AND m.held_run IS NOT NULL
+), marked AS (
+  UPDATE change c SET state = 'rejected', note = coalesce(c.note, '{}') || '{"code": "withdrawn"}' FROM waited w
+  WHERE c.tenant_id = $1 AND c.run_id = w.held_run AND c.source_id = $4 AND c.subject = w.subject
+    AND c.state = 'planned')
+SELECT DISTINCT held_run FROM waited"""
+
+
+async def _withdraw(tx: TenantTx, group: Group, ids: Sequence[UUID]) -> list[RunId]:
+    rows = await tx.fetch(_WITHDRAW, tx.tenant_id, group.group_id, list(ids), group.source_id)
+    return [RunId(row["held_run"]) for row in rows]
+
+
+async def forget_waiting(tx: TenantTx, group: Group, ids: Collection[ResourceId]) -> None:
+    """Ends memberships whose end had been asserted, and waited: their records leave the source as a whole."""
+    for run_id in await _withdraw(tx, group, list(ids)):
+        await tx.execute(
+            """DELETE FROM group_member m
+            WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.resource_id = ANY($3) AND NOT m.asserted""",
+            *(tx.tenant_id, group.group_id, list(ids)),
+        )
+        await close_if_empty(tx, run_id)
