@@ -37,6 +37,7 @@ from stoa.kernel.problems import Misconfigured
 from stoa.outbound.http import HttpClient
 from stoa.outbound.mail import FileMailbox, MailSender, SmtpSender, SmtpServer
 from stoa.people.counting import recount_all
+from stoa.people.groups_target import Groups
 from stoa.people.importing import importing_jobs
 from stoa.people.keys import KEYS_JOB, fill_keys
 from stoa.people.target import People
@@ -112,7 +113,7 @@ async def platform(settings: Settings, store: Store) -> AsyncGenerator[Platform]
         sealer = Sealer(ring.sealing_keys)
         async with HttpClient(user_agent=f"Stoa/{VERSION}") as client:
             opener = Opener(discover(CONNECTOR_PACKAGES), sealer, client, settings.outbound_allow)
-            worker = SourceWorker(Planner(People(), opener, ring.hash_key))
+            worker = SourceWorker(Planner(People(), opener, ring.hash_key, (Groups(),)))
             yield Platform(settings, store, database, sealer, client, opener, worker)
     finally:
         await database.close()

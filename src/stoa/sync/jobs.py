@@ -108,7 +108,7 @@ class SourceWorker:
             )
             await _finish(tx, replace(done, figures=figures))
 
-        return await apply_run(work, run, self.planner.target, at_end, batch_rows=self.batch_rows)
+        return await apply_run(work, run, self.planner.target_of(run), at_end, batch_rows=self.batch_rows)
 
     async def _plan_or_fail(self, work: Working, run: Run) -> Run:
         try:

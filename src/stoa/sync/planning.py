@@ -15,7 +15,9 @@ from stoa.changes.apply import Working
 from stoa.changes.counting import counted
 from stoa.changes.model import Action, Reason, Run, RunState
 from stoa.changes.rules import DEFAULT_THRESHOLDS, Threshold, tripped
+from stoa.changes.target import Target
 from stoa.db.transactions import TenantTx
+from stoa.jobs.model import Fatal
 from stoa.kernel.problems import Problem
 from stoa.sync import freshness, quarantine
 from stoa.sync.contract import admit
@@ -30,11 +32,26 @@ from stoa.tenants.model import Tenant
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """What planning needs: the target, how to open a connection, and the key of the row hashes."""
+    """What planning needs.
+
+    Attributes:
+        target: what reports are about.
+        opener: how to open a connection.
+        hash_key: of the row hashes.
+        others: targets that no report brings, whose runs are undone, or released, all the same.
+    """
 
     target: SyncTarget
     opener: Opener
     hash_key: bytes
+    others: tuple[Target, ...] = ()
+
+    def target_of(self, run: Run) -> Target:
+        """What a run changes. Raises Fatal for a target that this version does not know."""
+        found = next((one for one in (self.target, *self.others) if one.name == run.target), None)
+        if found is None:
+            raise Fatal(f"A run changes {run.target}, which this version does not know.")
+        return found
 
     async def plan_sync(self, work: Working, run: Run) -> Run:
         """Plans a sync run. It ends as planned, held, applied (nothing to do), or errored, with the reasons on it."""
@@ -64,11 +81,12 @@ class Planner:
         run = await self._begin(work, run)
         async with work.database.tenant(work.tenant_id, work.origin, role="sync") as tx:
             await work.fence(tx)
+            target = self.target_of(run)
             if run.since is not None:
-                await self.target.plan_undo_since(tx, run, run.since)
+                await target.plan_undo_since(tx, run, run.since)
             else:
                 assert run.of_run is not None
-                await self.target.plan_rollback(tx, run, await queries.run_by_id(tx, run.of_run))
+                await target.plan_rollback(tx, run, await queries.run_by_id(tx, run.of_run))
             plan = await counted(tx, run.run_id)
             figures = plan.figures() | ({"conflicts": plan.conflicts} if plan.conflicts else {})
             return await queries.enter(
