@@ -111,6 +111,22 @@ async def keys_page(
     """Which resources stand on a page: after a position, or after so many others. Without an order: kind by kind, in
     the order of their making.
     """
+    query = keys_query(tx, source_id, branches, order, after=after, limit=limit, offset=offset)
+    rows = await tx.fetch(query.text, *query.params) if query.text else []
+    return [Key(row["rank"], row["id"], row["sort_key"]) for row in rows]
+
+
+def keys_query(
+    tx: TenantTx,
+    source_id: SourceId,
+    branches: Sequence[Branch],
+    order: Order | None,
+    *,
+    after: After | None = None,
+    limit: int,
+    offset: int = 0,
+) -> Sql:
+    """The statement of `keys_page`; without text where nothing can stand after the position."""
     params: list[object] = [tx.tenant_id, source_id, *(value for branch in branches for value in branch.params)]
 
     def bind(value: object, type_: str) -> str:
@@ -129,10 +145,9 @@ async def keys_page(
         for expr, condition, ordering in _arms(branch.listed, order, rank, here)
     ]
     if not arms:
-        return []
+        return Sql("", [])
     text = f"SELECT rank, id, sort_key FROM ({' UNION ALL '.join(arms)}) AS arms ORDER BY {_outer(order)}"
-    rows = await tx.fetch(f"{text} LIMIT {bind(limit, 'bigint')} OFFSET {bind(offset, 'bigint')}", *params)
-    return [Key(row["rank"], row["id"], row["sort_key"]) for row in rows]
+    return Sql(f"{text} LIMIT {bind(limit, 'bigint')} OFFSET {bind(offset, 'bigint')}", params)
 
 
 async def loaded(
