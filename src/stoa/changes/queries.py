@@ -189,11 +189,14 @@ async def clear_plan(tx: TenantTx, run_id: RunId) -> None:
 
 
 async def applied_since(tx: TenantTx, run: Run, since: datetime) -> RunId | None:
-    """A later run that changed the same source's records since `since`, if any: it makes an older plan stale."""
+    """A later run that changed the same kind of records of the source since `since`, if any: it makes an older plan
+    stale.
+    """
     return await tx.fetchval(
         """SELECT run_id FROM run WHERE tenant_id = $1 AND source_id = $2 AND run_id <> $3 AND applied_through > 0
-          AND finished_at > $4 AND kind NOT IN ('scim_window', 'scim_hold') LIMIT 1""",
-        tx.tenant_id, run.source_id, run.run_id, since,
+          AND finished_at > $4 AND kind NOT IN ('scim_window', 'scim_hold') AND target = $5
+        LIMIT 1""",
+        tx.tenant_id, run.source_id, run.run_id, since, run.target,
     )  # fmt: skip
 
 

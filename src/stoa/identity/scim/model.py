@@ -10,6 +10,7 @@ from typing import Any, Final
 Document = dict[str, Any]
 
 USER_SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
+GROUP_SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE_SCHEMA: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 PATCH_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 LIST_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
@@ -33,6 +34,7 @@ class Mutability(Enum):
     READ_WRITE = "readWrite"
     READ_ONLY = "readOnly"
     WRITE_ONLY = "writeOnly"
+    IMMUTABLE = "immutable"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,6 +4,7 @@ Each client has a module of pure functions. All of them look at every request: a
 unchanged, and a client that nobody wrote a module for often has the quirks of a known one.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from stoa.identity.scim.dialects import entra, google, jumpcloud, okta, onelogin, ping, python_scim
@@ -40,7 +41,19 @@ def normalised_filter(expr: Expr) -> Expr:
 
 
 def normalised_patch(kind: ResourceType, body: object) -> list[Operation]:
-    """The operations of a PATCH body (RFC 7644, 3.5.2). Raises ScimError for a body that holds none."""
+    """The operations of a PATCH body (RFC 7644, 3.5.2), as the RFC would have them. Raises ScimError for a body that
+    holds none.
+    """
+    return normalised_operations(kind, operations_of(body))
+
+
+def normalised_operations(kind: ResourceType, operations: Iterable[Operation]) -> list[Operation]:
+    """Operations as the RFC would have them, in their order."""
+    return [final for one in operations for final in _normalised(kind, one)]
+
+
+def operations_of(body: object) -> list[Operation]:
+    """The operations of a PATCH body as they were sent. Raises ScimError for a body that holds none."""
     if not is_object(body):
         raise invalid_syntax(f"The body must be a JSON object with Operations, not {described(body)}.")
     members = {name.lower(): value for name, value in body.items()}
@@ -49,10 +62,7 @@ def normalised_patch(kind: ResourceType, body: object) -> list[Operation]:
         raise invalid_syntax('The body must have "Operations", a list of at least one operation.')
     if len(given) > MAX_OPERATIONS:
         raise invalid_value(f"A PATCH takes at most {MAX_OPERATIONS} operations, not {len(given)}.")
-    operations: list[Operation] = []
-    for index, one in enumerate(given):
-        operations += _normalised(kind, _operation(index, one))
-    return operations
+    return [_operation(index, one) for index, one in enumerate(given)]
 
 
 def _normalised(kind: ResourceType, operation: Operation) -> list[Operation]:
