@@ -52,6 +52,7 @@ class RecordValues(Fields, frozen=True):
     )
     manager_ref: Annotated[_Text, Meta(description="The source's key of their manager's record.")] = UNSET
     scim_external_id: Annotated[_Text, Meta(description="The SCIM client's own id (RFC 7643, section 3.1).")] = UNSET
+    person_id: Annotated[_Text, Meta(description="Whose the record is; only where a merge or split moved it.")] = UNSET
 
 
 class PersonChanged(Body, frozen=True):
@@ -94,6 +95,18 @@ class RoleRuleChanged(Body, frozen=True):
     loses: Annotated[int, Meta(description="People who lost a role by it.")]
 
 
+class PersonMerged(PersonChanged, frozen=True):
+    """A person who is part of another one from now on: their records, and with them their values, are the other's."""
+
+    merged_into: Annotated[str, Meta(description="The person whom this id means from now on.")]
+
+
+class PersonSplit(PersonChanged, frozen=True):
+    """A person who was part of another one, and is themselves again."""
+
+    split_from: Annotated[str, Meta(description="The person into whom they had been merged.")]
+
+
 class RecordChanged(Body, frozen=True):
     """One source's record of a person before and after."""
 
@@ -120,6 +133,25 @@ class AuthorityChanged(Body, frozen=True):
     ]
 
 
+class GuardFigures(Body, frozen=True):
+    """From where on effects of one kind wait for an admin."""
+
+    enabled: Annotated[bool, Meta(description="False lets everything pass, but for the last administrator's loss.")]
+    absolute: Annotated[int, Meta(description="More than so many within the window wait.")]
+    percent: Annotated[float, Meta(description="As does more than this share of all.")]
+    floor: Annotated[int, Meta(description="So many always pass.")]
+    window_minutes: Annotated[int, Meta(description="How far back is counted.")]
+
+
+class GuardChanged(Body, frozen=True):
+    """From where on effects of one kind wait, before and after."""
+
+    kind: Annotated[str, Meta(description="`deactivate`, `empty_group` or `grant_role`.")]
+    source_id: Annotated[str | None, Meta(description="Of this source alone; null of all that have no own.")]
+    before: Annotated[GuardFigures | None, Meta(description="Null where the default, or the tenant's, held.")]
+    after: Annotated[GuardFigures | None, Meta(description="Null where it is taken away again.")]
+
+
 _SOURCE: Final = "01980f5e-6f2a-7c3e-9a51-0d6f4b1c2a10"
 _BEFORE: Final = {"department": "Sales", "title": "Account Manager"}
 _AFTER: Final = {"department": "Marketing", "title": "Campaign Manager"}
@@ -131,6 +163,7 @@ _WHOLE: Final = {
     "display_name": "Ada Byron",
     "hire_date": "2026-03-01",
 }
+_OTHER: Final = "01980f60-2b7e-7a44-b0a9-77c2d5e8f102"
 _ON, _OFF = {"active": True}, {"active": False}
 
 
@@ -183,6 +216,18 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
         summary="Another order of sources is in force. Events of the people whom it changes follow.",
         example={"version": 2, "ranking": {"email": [_SOURCE]}},
     ),
+    EventType(
+        name="guard.changed",
+        version=1,
+        body=GuardChanged,
+        summary="Somebody set from where on effects of single requests wait for an admin.",
+        example={
+            "kind": "deactivate",
+            "source_id": None,
+            "before": None,
+            "after": {"enabled": True, "absolute": 20, "percent": 5.0, "floor": 5, "window_minutes": 60},
+        },
+    ),
     _person("created", "There is a new person.", None, _WHOLE),
     _person("updated", "Something about a person changed, other than their state.", _BEFORE, _AFTER),
     _person("deactivated", "A person lost access; other fields may have changed with it.", _ON, _OFF),
@@ -198,6 +243,22 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
     ),
     _role_rule("added", "Whoever is in a group has a role from now on. Events of the people who got it follow.", 12, 0),
     _role_rule("removed", "A group gives a role no longer. Events of the people who lost it follow.", 0, 12),
+    EventType(
+        name="person.merged",
+        version=1,
+        body=PersonMerged,
+        summary="A person was merged into another, and is gone as one of their own.",
+        example={"before": _WHOLE, "after": None, "version": 5, "merged_into": _OTHER},
+        personal=True,
+    ),
+    EventType(
+        name="person.split",
+        version=1,
+        body=PersonSplit,
+        summary="A merge was split: the person is there again.",
+        example={"before": None, "after": _WHOLE, "version": 6, "split_from": _OTHER},
+        personal=True,
+    ),
     _record(
         "created", "create", "nobody_matches", "A source has a new record, of a new person.", None, {**_WHOLE, **_STAYS}
     ),

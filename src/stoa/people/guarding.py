@@ -39,7 +39,7 @@ WITH guard AS MATERIALIZED (
     UNION ALL SELECT $6::boolean, $7::integer, $8::double precision, $9::integer, $10::integer, 2) AS g
   ORDER BY g.place LIMIT 1
 ), begin AS MATERIALIZED (
-  SELECT greatest($5 - guard.window_minutes * interval '1 minute', (SELECT max(r.decided_at) FROM run r
+  SELECT greatest($5::timestamptz - guard.window_minutes * interval '1 minute', (SELECT max(r.decided_at) FROM run r
     WHERE r.tenant_id = $1 AND r.source_id = $2 AND r.target = $4 AND r.kind = 'scim_hold'
       AND r.state IN ('approved', 'applying', 'applied', 'undone'))) AS at FROM guard
 ), waiting AS MATERIALIZED (
@@ -52,7 +52,8 @@ SELECT guard.*, (SELECT reasons FROM waiting) AS reasons, """
 _DEACTIVATIONS: Final = f"""{_GUARD}
   (SELECT count(*) FROM (SELECT FROM change c WHERE c.tenant_id = $1 AND c.source_id = $2 AND c.action = 'deactivate'
      AND c.state = 'applied' AND c.at > (SELECT at FROM begin)
-     LIMIT CASE WHEN (SELECT enabled FROM guard) THEN (SELECT absolute FROM guard) + 1 ELSE 0 END) AS some) AS passed,
+     LIMIT CASE WHEN (SELECT enabled FROM guard) THEN (SELECT absolute FROM guard) + 1 ELSE 0 END) AS counted)
+    AS passed,
   EXISTS (SELECT FROM person_role h WHERE h.tenant_id = $1 AND h.person_id = $11 AND h.role = 'admin') AS admin
 FROM guard"""
 
@@ -65,7 +66,8 @@ GROUP BY guard.enabled, guard.absolute, guard.percent, guard.floor, guard.window
 
 _NOTE_PASSED: Final = """
 WITH old AS (
-  DELETE FROM guard_passed WHERE tenant_id = $1 AND source_id = $2 AND kind = $3 AND at < $7 - interval '1 day')
+  DELETE FROM guard_passed
+  WHERE tenant_id = $1 AND source_id = $2 AND kind = $3 AND at < $7::timestamptz - interval '1 day')
 INSERT INTO guard_passed (tenant_id, passed_id, source_id, kind, scope, n, at) VALUES ($1, $4, $2, $3, $5, $6, $7)"""
 
 
@@ -191,7 +193,7 @@ async def _population(tx: TenantTx, source_id: SourceId, guard: Guard) -> int:
     most = int(100 * (guard.absolute + 1) / guard.percent) + 1 if guard.percent > 0 else 1
     return await tx.fetchval(
         """SELECT count(*) FROM (SELECT FROM source_record WHERE tenant_id = $1 AND source_id = $2 AND present LIMIT $3)
-        AS some""",
+        AS counted""",
         *(tx.tenant_id, source_id, most),
     )
 

@@ -174,9 +174,12 @@ def _folded_element(element: Document, subs: tuple[str, ...]) -> Document:
 
 
 def document_of(record: Record) -> Document:
-    """What the client set, without what was stored beside it."""
+    """What the client set, without what was stored beside it. What it said of `active` may have been put back since by
+    an admin.
+    """
     raw = cast("Mapping[str, Any]", record.raw or {})
-    return {name: value for name, value in raw.items() if name != FOLDED}
+    document = {name: value for name, value in raw.items() if name != FOLDED}
+    return document | {"active": record.asserted_active} if "active" in document else document
 
 
 # ------------------------------------------------------------------ as it is given back
