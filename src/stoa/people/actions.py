@@ -12,9 +12,9 @@ from typing import Any
 
 from stoa.changes.model import Action
 from stoa.db.errors import UniqueViolation
-from stoa.db.transactions import TenantTx
-from stoa.kernel.ids import PersonId, ResourceId, SourceId, new_id
-from stoa.people import journal, queries
+from stoa.db.transactions import Row, TenantTx
+from stoa.kernel.ids import PersonId, ResourceId, RunId, SourceId, new_id
+from stoa.people import guarding, journal, queries
 from stoa.people.columns import RECORD_COLUMNS, RECORD_VALUES
 from stoa.people.dates import replace_due_changes, tenant_today
 from stoa.people.decisions import end_decision, note_refusal
@@ -22,7 +22,7 @@ from stoa.people.fields import KEYED, key_of, to_json
 from stoa.people.matching import CreateNew, LinkTo, Refuse
 from stoa.people.model import Asserted, Changed, Provisioned, Record, Refused, Unchanged
 from stoa.people.recognising import recognise
-from stoa.people.recompute import insert_person, settle
+from stoa.people.recompute import LOCKED, becoming, new_person, settle
 from stoa.people.rules import Linked, describe, in_force
 
 
@@ -106,22 +106,25 @@ async def make_record(
     person_id = verdict.person_id if isinstance(verdict, LinkTo) else PersonId(fresh)
     columns = await _columns(tx, asserted)
     run_id = journal.window_of(tx, source_id)
-    # The record comes before its person (the foreign key waits for the commit): where the name is taken, nothing else
-    # has been written.
-    if not await _insert_record(tx, (source_id, external_id, resource_id, person_id, run_id), columns):
-        return None
-    if isinstance(verdict, LinkTo):
-        effect = await settle(tx, person_id, run_id)
-    else:
-        manager = await _manager(tx, source_id, columns["manager_ref"], person_id)
-        first = Linked(resource_id, source_id, True, columns["active"], {n: columns[n] for n in RECORD_VALUES}, manager)
-        effect = await insert_person(tx, person_id, run_id, first)
-    if columns["hire_date"] or columns["termination_date"]:
-        await replace_due_changes(tx, source_id, external_id, asserted.active, columns)
+    record = _new_record(tx, (source_id, external_id, resource_id, person_id, run_id), columns)
     action = Action.LINK if isinstance(verdict, LinkTo) else Action.CREATE
     after = {name: to_json(value) for name, value in columns.items() if value is not None}
     entry = journal.Entry(action, verdict.rule, external_id, source_id, resource_id, person_id, None, after)
-    written = await journal.write(tx, entry, effect)
+    # The record comes before its person (the foreign key waits for the commit): where the name is taken, nothing else
+    # is written.
+    if isinstance(verdict, LinkTo):
+        if not await tx.execute(record.alone(), tx.tenant_id, *record.params):
+            return None
+        written = await journal.write(tx, entry, await settle(tx, person_id, run_id))
+    else:
+        manager = await _manager(tx, source_id, columns["manager_ref"], person_id)
+        first = Linked(resource_id, source_id, True, columns["active"], {n: columns[n] for n in RECORD_VALUES}, manager)
+        effect, person = new_person(tx, person_id, run_id, first)
+        written = await journal.write_if(tx, entry, effect, record, person)
+        if written is None:
+            return None
+    if columns["hire_date"] or columns["termination_date"]:
+        await replace_due_changes(tx, source_id, external_id, asserted.active, columns)
     return Provisioned(
         Record(
             source_id,
@@ -158,16 +161,16 @@ async def link_record(
     return await make_record(tx, source_id, asserted, LinkTo(person_id, "linked_by_id")) or refused
 
 
-async def _insert_record(tx: TenantTx, ids: tuple[object, ...], columns: Mapping[str, Any]) -> bool:
-    names = ", ".join(columns)
-    marks = ", ".join(f"${i}" for i in range(8, 8 + len(columns)))
-    made = await tx.execute(
+def _new_record(tx: TenantTx, ids: tuple[object, ...], columns: Mapping[str, Any]) -> journal.Part:
+    """The statement that makes a record, unless its name is taken."""
+    marks = ", ".join(f":{i}" for i in range(7, 7 + len(columns)))
+    return journal.Part(
         f"""INSERT INTO source_record
-          (tenant_id, source_id, external_id, resource_id, person_id, last_run, created_at, updated_at, {names})
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $7, {marks}) ON CONFLICT DO NOTHING""",
-        *(tx.tenant_id, *ids, tx.now, *columns.values()),
+          (tenant_id, source_id, external_id, resource_id, person_id, last_run, created_at, updated_at,
+           {", ".join(columns)})
+        VALUES ($1, :1, :2, :3, :4, :5, :6, :6, {marks}) ON CONFLICT DO NOTHING""",
+        (*ids, tx.now, *columns.values()),
     )
-    return made == 1
 
 
 async def _manager(tx: TenantTx, source_id: SourceId, manager_ref: str | None, person_id: PersonId) -> PersonId | None:
@@ -239,9 +242,9 @@ async def _change(
     if not changed:
         return Unchanged(record)
     action, reason = named or describe(record.active, bool(wanted["active"]), changed)
-    refused = await _update_record(tx, record, changed)
-    if refused is not None:
-        return refused
+    person = await _update_record(tx, record, changed)
+    if isinstance(person, Refused):
+        return person
     dated = any(values.get(name) for values in (wanted, standing) for name in ("hire_date", "termination_date"))
     if dated and changed.keys() & {"asserted_active", "hire_date", "termination_date"}:
         await replace_due_changes(tx, record.source_id, record.external_id, bool(wanted["asserted_active"]), wanted)
@@ -250,9 +253,14 @@ async def _change(
     entry = journal.Entry(
         action, reason, record.external_id, record.source_id, record.resource_id, record.person_id, before, after
     )
-    effect = await settle(tx, record.person_id, journal.window_of(tx, record.source_id))
-    written = await journal.write(tx, entry, effect)
-    return Changed(_with(record, wanted, tx), action, reason, written)
+    held: RunId | None = None
+    if action is Action.DEACTIVATE and record.active:
+        held = await guarding.hold_deactivation(tx, record, reason, before, after)
+    elif not record.active:
+        await guarding.follow_up(tx, record, before, after)
+    effect, parts = await becoming(tx, record.person_id, person)
+    written = await journal.write(tx, entry, effect, *parts)
+    return Changed(_with(record, wanted, tx), action, reason, written, held)
 
 
 def _with(record: Record, wanted: Mapping[str, Any], tx: TenantTx) -> Record:
@@ -273,19 +281,23 @@ def _with(record: Record, wanted: Mapping[str, Any], tx: TenantTx) -> Record:
 _UNIQUE = frozenset({"present", "user_name", "user_name_key", "scim_external_id"})
 
 
-async def _update_record(tx: TenantTx, record: Record, changed: Mapping[str, Any]) -> Refused | None:
-    sets = ", ".join(f"{name} = ${i}" for i, name in enumerate(changed, start=6))
-    sql = f"""UPDATE source_record SET {sets}, row_hash = 0, last_run = $4, version = version + 1, updated_at = $5
-        WHERE tenant_id = $1 AND source_id = $2 AND external_id = $3"""
+async def _update_record(tx: TenantTx, record: Record, changed: Mapping[str, Any]) -> Row | Refused:
+    """Writes the record, and locks the person: gives their row, which has the columns `recompute.LOCKED`."""
+    sets = ", ".join(f"{name} = ${i}" for i, name in enumerate(changed, start=7))
+    sql = f"""WITH said AS (
+          UPDATE source_record SET {sets}, row_hash = 0, last_run = $4, version = version + 1, updated_at = $5
+          WHERE tenant_id = $1 AND source_id = $2 AND external_id = $3)
+        SELECT {LOCKED} FROM person WHERE tenant_id = $1 AND person_id = $6 FOR UPDATE"""
     run_id = journal.window_of(tx, record.source_id)
-    params = (tx.tenant_id, record.source_id, record.external_id, run_id, tx.now, *changed.values())
-    if not changed.keys() & _UNIQUE:
-        await tx.execute(sql, *params)
-        return None
+    names = (tx.tenant_id, record.source_id, record.external_id, run_id, tx.now, record.person_id)
     try:
-        async with tx.savepoint():
-            await tx.execute(sql, *params)
+        if changed.keys() & _UNIQUE:
+            async with tx.savepoint():
+                person = await tx.fetchrow(sql, *names, *changed.values())
+        else:
+            person = await tx.fetchrow(sql, *names, *changed.values())
     except UniqueViolation as error:
         what = "external id" if error.constraint_name == "source_record_scim_external_id" else "user name"
         return Refused(f"{what.replace(' ', '_')}_taken", f"Another user has this {what}.", (record.person_id,))
-    return None
+    assert person is not None
+    return person
