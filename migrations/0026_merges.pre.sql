@@ -104,5 +104,5 @@ SELECT secure_tenant_table('merge_bar', 'SELECT, INSERT, UPDATE, DELETE');
 
 -- Whoever is there already is searched once.
 INSERT INTO job (tenant_id, job_id, kind, key, args, due_at, created_at)
-SELECT t.tenant_id, gen_random_uuid(), 'people.duplicates', '', '{"everybody": true}', t.created_at, t.created_at FROM tenant t
+SELECT t.tenant_id, gen_random_uuid(), 'people.duplicates', '', '{}', t.created_at, t.created_at FROM tenant t
 WHERE EXISTS (SELECT FROM person p WHERE p.tenant_id = t.tenant_id);

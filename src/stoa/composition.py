@@ -38,6 +38,7 @@ from stoa.outbound.http import HttpClient
 from stoa.outbound.mail import FileMailbox, MailSender, SmtpSender, SmtpServer
 from stoa.people.counting import recount_all
 from stoa.people.groups_target import Groups
+from stoa.people.duplicates import SEARCH_JOB, search_duplicates
 from stoa.people.importing import importing_jobs
 from stoa.people.keys import KEYS_JOB, fill_keys
 from stoa.people.target import People
@@ -90,6 +91,7 @@ class Platform:
             CHAIN_JOB: chain_job(check_platform_daily),
             RECOUNT_JOB: recount_all,
             KEYS_JOB: fill_keys,
+            SEARCH_JOB: search_duplicates,
             **importing_jobs(),
             **forgetting_jobs(),
             **answer_jobs(),

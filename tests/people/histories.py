@@ -14,8 +14,11 @@ from stoa.kernel.ids import PersonId, RunId, SourceId, TenantId, new_id
 from stoa.people import actions, queries
 from stoa.people.authority import set_authority
 from stoa.people.fields import FIELDS
+from stoa.people.merging import merge
+from stoa.people.merging_model import SIDES, MergeAsk, Side
 from stoa.people.model import Asserted, Provisioned
 from stoa.people.recompute import recompute, recompute_everybody
+from stoa.people.splitting import split
 from stoa.tenants.actions import ensure_source
 
 from .conftest import World
@@ -125,11 +128,20 @@ class Rank:
 
 
 @dataclass(frozen=True)
-class Move:
-    """A record is linked to another person, as merge and split do."""
+class Merge:
+    """One person merged into another, perhaps with a pick."""
+
+    survivor: int
+    absorbed: int
+    field: str | None
+    side: Side
+
+
+@dataclass(frozen=True)
+class Part:
+    """A merge split, whichever it is."""
 
     pick: int
-    to: int
 
 
 changes = st.one_of(
@@ -149,6 +161,7 @@ _rank = st.builds(
     st.sampled_from(["department", "email", "active", "manager_ref", "employee_id"]),
     st.permutations([0, 1, 2]).flatmap(lambda order: st.sampled_from([tuple(order), tuple(order[:1]), ()])),
 )
+merges = st.builds(Merge, _pick, _pick, st.sampled_from([None, "title", "email", "hire_date"]), st.sampled_from(SIDES))
 steps = st.one_of(
     changes,
     changes,
@@ -157,10 +170,13 @@ steps = st.one_of(
     st.just(HourPasses()),
     _held.flatmap(lambda held: st.builds(Hold, _pick, st.just(held[0]), st.just(held[1]))),
     _rank,
-    st.builds(Move, _pick, _pick),
+    merges,
+    st.builds(Part, _pick),
 )
-# Without merges: their links are not in a journal yet.
-undoable_steps = st.one_of(changes, changes, st.builds(DaysPass, st.integers(1, 2)), st.just(HourPasses()), _rank)
+undoable_steps = st.one_of(
+    *(changes, changes, st.builds(DaysPass, st.integers(1, 2)), st.just(HourPasses()), _rank, merges),
+    st.builds(Part, _pick),
+)
 
 _NAMED = {f.name for f in FIELDS}
 
@@ -208,8 +224,10 @@ class Company:
                 await self._hold(pick, name, value)
             case Rank(name, order):
                 await self._rank({name: [self.sources[i] for i in order]})
-            case Move(pick, to):
-                await self._move(pick, to)
+            case Merge():
+                await self.merge(step)
+            case Part(pick):
+                await self._part(pick)
             case _:
                 raise AssertionError(step)
 
@@ -300,21 +318,27 @@ class Company:
             if after is None:
                 return
 
-    async def _move(self, pick: int, to: int) -> None:
+    async def merge(self, step: Merge) -> RunId | None:
+        """A merge of two of the people, if there are two; its run."""
         async with self.world.database.tenant(self.tenant_id) as tx:
-            records = await tx.fetch("SELECT source_id, external_id, person_id FROM source_record ORDER BY resource_id")
-            people = await tx.fetch("SELECT person_id FROM person WHERE merged_into IS NULL ORDER BY person_id")
-            if not records:
-                return
-            record, target = records[pick % len(records)], people[to % len(people)]["person_id"]
-            await tx.execute(
-                "UPDATE source_record SET person_id = $3, row_hash = 0 WHERE source_id = $1 AND external_id = $2",
-                *(record["source_id"], record["external_id"], target),
-            )
-            left = await tx.fetchval("SELECT count(*) FROM source_record WHERE person_id = $1", record["person_id"])
-            if not left:
-                await tx.execute("UPDATE person SET merged_into = $2 WHERE person_id = $1", record["person_id"], target)
-            await _recompute_with_reports(tx, record["source_id"], record["external_id"], [record["person_id"], target])
+            people = await tx.fetch("SELECT * FROM person WHERE merged_into IS NULL ORDER BY person_id")
+            if len(people) < 2:
+                return None
+            survivor, absorbed = people[step.survivor % len(people)], people[step.absorbed % len(people)]
+            if survivor == absorbed:
+                return None
+            picked = survivor if step.side == "survivor" else absorbed
+            picks = {} if step.field is None or picked[step.field] is None else {step.field: step.side}
+            ask = MergeAsk(survivor["person_id"], absorbed["person_id"], picks)
+            done = await merge(tx, ask)
+        self.applied.append(done.merge.run_id)
+        return done.merge.run_id
+
+    async def _part(self, pick: int) -> None:
+        async with self.world.database.tenant(self.tenant_id) as tx:
+            rows = await tx.fetch("SELECT run_id FROM person_merge WHERE state = 'merged' ORDER BY run_id")
+            if rows:
+                self.applied.append((await split(tx, rows[pick % len(rows)]["run_id"])).run_id)
 
 
 def asserted(row: Mapping[str, Any], keys: list[str]) -> Asserted:
@@ -332,16 +356,3 @@ def asserted(row: Mapping[str, Any], keys: list[str]) -> Asserted:
 def journal_run(tx: TenantTx, source_id: SourceId) -> RunId:
     """The run of the present hour."""
     return actions.journal.window_of(tx, source_id)
-
-
-async def _recompute_with_reports(
-    tx: TenantTx, source_id: SourceId, external_id: str, person_ids: list[PersonId]
-) -> None:
-    reports = await tx.fetch(
-        "SELECT person_id FROM source_record WHERE source_id = $1 AND manager_ref = $2", source_id, external_id
-    )
-    held = await tx.fetch(
-        """SELECT r.person_id FROM hold h JOIN source_record r ON r.tenant_id = h.tenant_id
-          AND r.resource_id = h.resource_id WHERE h.state = 'held' AND h.field = 'manager_ref'"""
-    )
-    await recompute(tx, [*person_ids, *(row["person_id"] for row in (*reports, *held))], RunId(new_id()))

@@ -50,7 +50,7 @@ async def events_of(database: Database, tenant_id: TenantId, *, page: int = 100)
 async def people_of(database: Database, tenant_id: TenantId) -> Copy:
     """The people as the database has them, in the form in which events tell of them."""
     async with database.tenant(tenant_id) as tx:
-        rows = await tx.fetch("SELECT * FROM person WHERE tenant_id = $1", tenant_id)
+        rows = await tx.fetch("SELECT * FROM person WHERE tenant_id = $1 AND merged_into IS NULL", tenant_id)
     return {str(row["person_id"]): {n: _plain(row[n]) for n in PERSON_VALUES if row[n] is not None} for row in rows}
 
 

@@ -20,6 +20,7 @@ _HAPPENED: Final = {
 _INTERNAL: Final = frozenset({"row_hash", "raw"})
 _KEY: Final = "_key"
 # What a record says that is no value of the person.
+_MERGED_INTO: Final = "merged_into"
 _OF_RECORD: Final = frozenset({"present", "asserted_active", "manager_ref", "scim_external_id"})
 
 
@@ -49,10 +50,17 @@ def _change(row: Mapping[str, Any] | Row, run_id: RunId) -> Event:
 
 def _effect(row: Mapping[str, Any] | Row) -> Event:
     before, after = row["before"], row["after"]
-    if before is None:
-        after = {**_of_person(row["made"] or {}), **after}
-    what = _what(before, after)
-    body = {"before": before, "after": after, "version": row["version"]}
+    linked: dict[str, Any] | None = None
+    if after is not None and _MERGED_INTO in after:
+        # A person who is part of another from now on: gone, for whoever keeps a copy.
+        what, after, linked = "merged", None, {_MERGED_INTO: after[_MERGED_INTO]}
+    elif before is not None and _MERGED_INTO in before:
+        what, before, linked = "split", None, {"split_from": before[_MERGED_INTO]}
+    else:
+        if before is None:
+            after = {**_of_person(row["made"] or {}), **after}
+        what = _what(before, after)
+    body = {"before": before, "after": after, "version": row["version"], **(linked or {})}
     return Event(f"{row['target']}.{what}", subject=str(row["person_id"]), body=body)
 
 

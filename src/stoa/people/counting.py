@@ -11,6 +11,7 @@ from stoa.alerts.actions import count_alerts
 from stoa.changes.standing import count_waiting
 from stoa.db.transactions import TenantTx
 from stoa.jobs.run import JobRun
+from stoa.people.duplicates import ask_for_search
 from stoa.tenants.actions import renew_name_key
 from stoa.tenants.status import ask_recount, note_connections, note_people, recount
 
@@ -24,6 +25,7 @@ async def recount_all(job: JobRun) -> None:
     async with job.database.tenant(job.tenant_id, job.origin) as tx:
         await job.fence(tx)
         await renew_name_key(tx)
+        await ask_for_search(tx)
         note_all(tx)
         until = job.args.get("until")
         if until is not None and datetime.fromisoformat(until) > tx.now:

@@ -11,7 +11,18 @@ REFERENCES: Final[tuple[Reference, ...]] = (
     Reference("person", "manager_id", OnMerge.COMBINE, OnErase.KEEP),
     # They follow from the groups of the records, which have moved.
     Reference("person_role", "person_id", OnMerge.COMBINE, OnErase.DELETE),
-    Reference("person", "merged_into", OnMerge.MOVE, OnErase.DELETE),
+    # A chain of merges is followed link by link, so that each can be split by itself.
+    Reference("person", "merged_into", OnMerge.KEEP, OnErase.DELETE),
+    # What was merged, by whom and why, stays as it was.
+    Reference("person_merge", "survivor_id", OnMerge.KEEP, OnErase.PSEUDONYMISE),
+    Reference("person_merge", "absorbed_id", OnMerge.KEEP, OnErase.PSEUDONYMISE),
+    # Pairs of the absorbed person wait for a split; what was dismissed of them is dismissed of the survivor.
+    Reference("duplicate_pair", "person_a", OnMerge.COMBINE, OnErase.DELETE),
+    Reference("duplicate_pair", "person_b", OnMerge.COMBINE, OnErase.DELETE),
+    # Made anew from the records, which have moved.
+    Reference("duplicate_key", "person_id", OnMerge.COMBINE, OnErase.DELETE),
+    # A person, or a source: who was never to be merged still is not, by either id.
+    Reference("merge_bar", "of_id", OnMerge.KEEP, OnErase.DELETE),
     Reference("hold", "person_id", OnMerge.MOVE, OnErase.DELETE),
     # The journal tells what was done to whom at that time; its values are personal data.
     Reference("change", "person_id", OnMerge.KEEP, OnErase.PSEUDONYMISE),

@@ -15,6 +15,7 @@ from stoa.people.fields import FIELDS
 from stoa.people.journal import TARGET
 from stoa.people.plan import clear_stage, plan_due, plan_report, redone
 from stoa.people.releasing import end_holds, release
+from stoa.people.splitting import apply_links, plan_links, turn_of
 from stoa.people.undo import plan_rollback, plan_undo_since
 from stoa.sync.model import Fields, FieldSpec
 from stoa.sync.target import Planned
@@ -40,13 +41,18 @@ class People:
         if batch.run.kind is RunKind.SCIM_HOLD:
             await release(tx, batch)
             return 0
-        taken = await apply_batch(tx, batch)
+        turn = await turn_of(tx, batch.run)
+        taken = await apply_batch(tx, batch) if turn is None else await apply_links(tx, batch, turn)
         await end_holds(tx, batch)
         return taken
 
     async def plan_rollback(self, tx: TenantTx, run: Run, of_run: Run) -> None:
         """See `changes.target.Target`."""
-        await plan_rollback(tx, run, of_run)
+        turn = await turn_of(tx, run)
+        if turn is None:
+            await plan_rollback(tx, run, of_run)
+        else:
+            await plan_links(tx, run, of_run, turn)
 
     async def plan_undo_since(self, tx: TenantTx, run: Run, since: datetime) -> None:
         """See `changes.target.Target`."""

@@ -11,6 +11,7 @@ from stoa.changes.queries import STATE
 from stoa.db.transactions import Row, TenantTx
 from stoa.kernel.cursors import Position, number_mark, read_position
 from stoa.kernel.ids import PersonId
+from stoa.people.redirects import ABSORBED
 
 _LAST_ORD: Final = 2**63 - 1
 
@@ -36,7 +37,7 @@ class Timeline:
 
 
 # What was journalled of people who were merged into this one stays theirs (`refs`).
-MERGED: Final = "SELECT person_id FROM person WHERE tenant_id = $1 AND merged_into = $2 ORDER BY person_id LIMIT 100"
+MERGED: Final = ABSORBED
 # What is told of a change `c` of a run `r`, by name.
 _TOLD: Final[Mapping[str, str]] = {
     **{name: f"c.{name}" for name in Change.__dataclass_fields__},
@@ -46,9 +47,10 @@ _TOLD: Final[Mapping[str, str]] = {
 }
 TOLD: Final = tuple(_TOLD)
 TOLD_OF: Final = ", ".join(_TOLD.values())
+TOLD_AS: Final = ", ".join(f"{told} AS {name}" for name, told in _TOLD.items())
 JOURNAL: Final = "change c JOIN run r ON r.tenant_id = $1 AND r.run_id = c.run_id"
 _EVENTS: Final = f"""
-SELECT {", ".join(f"{told} AS {name}" for name, told in _TOLD.items())} FROM {JOURNAL}
+SELECT {TOLD_AS} FROM {JOURNAL}
 WHERE c.tenant_id = $1 AND c.person_id {{of}} AND c.ord < $3 ORDER BY c.ord DESC LIMIT $4"""
 
 

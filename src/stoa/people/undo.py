@@ -16,11 +16,13 @@ from stoa.people.columns import RECORD_COLUMNS
 from stoa.people.dates import tenant_today
 from stoa.people.fields import KEY_COLUMNS
 from stoa.people.joins import FEW_ROWS, join_as_fits
+from stoa.people.merging_model import IS_LINK
 from stoa.people.rules_sql import in_force
 
 # $1 tenant, $2 the run that is undone, $3 the run that undoes it, $4 how far the first was applied, $5 the time,
 # $6 today. Of a moment: $2 the run that undoes, $4 the moment, $7 the source.
-_APPLIED = "c.tenant_id = $1 AND c.run_id = $2 AND (c.state = 'applied' OR (c.state = 'planned' AND c.ord <= $4))"
+_APPLIED = f"""c.tenant_id = $1 AND c.run_id = $2 AND (c.state = 'applied' OR (c.state = 'planned' AND c.ord <= $4))
+  AND NOT {IS_LINK}"""
 
 # Of a run that collects, what the source has not taken back itself; whether it was approved does not matter, for its
 # source has said it.

@@ -1,0 +1,41 @@
+"""Ids of people who were merged into others: whom they mean now."""
+
+from collections.abc import Collection
+from typing import Final
+from uuid import UUID
+
+from stoa.db.transactions import TenantTx
+from stoa.kernel.ids import PersonId
+
+# A merge takes only people who are nobody else yet, so a chain has an end; the depth is a belt beside the braces.
+_SURVIVORS: Final = """
+WITH RECURSIVE chain AS (
+  SELECT p.person_id AS asked, p.person_id, p.merged_into, 0 AS depth
+  FROM person p WHERE p.tenant_id = $1 AND p.person_id = ANY($2)
+  UNION ALL
+  SELECT c.asked, p.person_id, p.merged_into, c.depth + 1
+  FROM chain c JOIN person p ON p.tenant_id = $1 AND p.person_id = c.merged_into WHERE c.depth < 1000)
+SELECT asked, person_id FROM chain WHERE merged_into IS NULL"""
+# Everybody who was merged into a person ($2), over any number of steps (index person_merged).
+ABSORBED: Final = """
+WITH RECURSIVE taken AS (
+  SELECT m.person_id FROM person m WHERE m.tenant_id = $1 AND m.merged_into = $2
+  UNION
+  SELECT m.person_id FROM taken t JOIN person m ON m.tenant_id = $1 AND m.merged_into = t.person_id)
+SELECT person_id FROM taken ORDER BY person_id LIMIT 100"""
+
+
+async def survivors(tx: TenantTx, person_ids: Collection[UUID]) -> dict[UUID, PersonId]:
+    """By each id of somebody who is or was there: who they are now. An id of nobody is left out."""
+    rows = await tx.fetch(_SURVIVORS, tx.tenant_id, list(person_ids))
+    return {row["asked"]: PersonId(row["person_id"]) for row in rows}
+
+
+async def survivor(tx: TenantTx, person_id: UUID) -> PersonId | None:
+    """Who a person is after all merges: the person's own id if nobody else; None if there is nobody of this id."""
+    return (await survivors(tx, [person_id])).get(person_id)
+
+
+async def absorbed(tx: TenantTx, person_id: UUID) -> list[PersonId]:
+    """Who was merged into a person, at most a hundred of them."""
+    return [PersonId(row["person_id"]) for row in await tx.fetch(ABSORBED, tx.tenant_id, person_id)]
