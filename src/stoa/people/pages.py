@@ -11,7 +11,9 @@ from stoa.access.permissions import Permission
 from stoa.kernel.problems import BadInput
 from stoa.people.catalogue import CATALOGUE
 from stoa.people.listing import ListedPerson, PeopleAsk, PeoplePage, PeopleSort, ReadsTooMuch, people_page
+from stoa.people.pages_groups import group_pages
 from stoa.people.pages_person import person_pages
+from stoa.people.pages_roles import role_pages
 from stoa.people.searching import MOST_FOUND
 from stoa.tenants.status import status
 from stoa.web.exports import csv_export
@@ -41,6 +43,8 @@ def people_pages(shell: Shell) -> list[Route]:
         tenant_page(shell, "/people", _list, needs=Permission.PEOPLE_VIEW),
         tenant_page(shell, "/people.csv", _csv, needs=Permission.PEOPLE_VIEW),
         *person_pages(shell),
+        *group_pages(shell),
+        *role_pages(shell),
     ]
 
 

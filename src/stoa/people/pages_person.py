@@ -17,6 +17,8 @@ from stoa.kernel.problems import NotFound
 from stoa.people.explaining import MANAGER, Explained, Word
 from stoa.people.profile import HeldValue, Profile, profile, survivor_of
 from stoa.people.queries import person_by_id, person_names
+from stoa.people.roles_queries import belonging
+from stoa.people.roles_words import role_names
 from stoa.people.timeline import Event, Timeline, timeline
 from stoa.people.words import Speaker
 from stoa.tenants import queries as tenants
@@ -52,6 +54,7 @@ async def _show(visit: Visit) -> Response:
             raise _nobody(visit)
         if known.person.merged_into is not None:
             return _to_survivor(visit, str(await survivor_of(tx, known.person)))
+        groups = await belonging(tx, known.person.person_id)
     speaker = Speaker(visit.gettext, known.sources)
     lines = [_line(visit, speaker, known, field) for field in known.fields.values()]
     return visit.page(
@@ -62,6 +65,8 @@ async def _show(visit: Visit) -> Response:
         lines=[line for line in lines if line.words],
         silent=[line.label for line in lines if not line.words],
         holds=[(hold, change_words.field(visit.gettext, hold.field), _held_now(known, hold)) for hold in known.holds],
+        belonging=groups,
+        names=role_names(visit.gettext),
         events=_shown(visit, known.latest),
         more_events=known.latest.next is not None,
         labels=_labels(visit, known.latest),
