@@ -30,6 +30,7 @@ from stoa.db.database import Database, open_database
 from stoa.db.keyring import KeyRing
 from stoa.db.roles import dsn_for
 from stoa.db.transactions import TenantTx
+from stoa.identity.scim.log_keeping import log_jobs
 from stoa.jobs.model import DeadJob
 from stoa.jobs.run import Handler
 from stoa.kernel.ids import CredentialId, parse_id
@@ -37,8 +38,8 @@ from stoa.kernel.problems import Misconfigured
 from stoa.outbound.http import HttpClient
 from stoa.outbound.mail import FileMailbox, MailSender, SmtpSender, SmtpServer
 from stoa.people.counting import recount_all
-from stoa.people.groups_target import Groups
 from stoa.people.duplicates import SEARCH_JOB, search_duplicates
+from stoa.people.groups_target import Groups
 from stoa.people.importing import importing_jobs
 from stoa.people.keys import KEYS_JOB, fill_keys
 from stoa.people.target import People
@@ -49,6 +50,8 @@ from stoa.sync.opening import Opener
 from stoa.sync.planning import Planner
 from stoa.tenants.actions import CHAIN_JOB
 from stoa.tenants.clock import clock_offset_reader
+from stoa.tenants.model import Source
+from stoa.tenants.queries import source as source_of
 from stoa.tenants.sealing import Sealer
 from stoa.tenants.status import RECOUNT_JOB
 
@@ -96,6 +99,7 @@ class Platform:
             **forgetting_jobs(),
             **answer_jobs(),
             **webhook_jobs(),
+            **log_jobs(),
         }
 
     def webhook_desk(self) -> Desk:
@@ -145,12 +149,33 @@ async def expiring_credential(tx: TenantTx, key: str) -> Expiring | None:
     if found.client_id is not None:
         return _expiring_of_client(found)
     scopes = ", ".join(sorted(found.scopes))
+    source = None if found.source_id is None else await source_of(tx, found.source_id)
+    if source is not None and source.kind == "idp":
+        return _expiring_of_provider(found, source, scopes)
     return Expiring(
         name=f"the token “{found.name}”",
         what_ends=f"Requests with it (it begins with {found.prefix}; scope: {scopes}) are refused.",
         remedy=(
             "The operator of the server makes a new token (`stoa token create`); the admin of the other system puts it "
             "in place of the old one; then the old one is revoked (`stoa token revoke`), which resolves this alert."
+        ),
+        created_at=found.created_at,
+        expires_at=found.expires_at,
+        ended=found.revoked_at is not None,
+    )
+
+
+def _expiring_of_provider(found: Credential, source: Source, scopes: str) -> Expiring:
+    return Expiring(
+        name=f"the token “{found.name}” of the identity provider {source.name}",
+        what_ends=(
+            f"Requests with it (it begins with {found.prefix}; scope: {scopes}) are refused, so nobody whom "
+            f"{source.name} adds, changes or takes away arrives."
+        ),
+        remedy=(
+            "An administrator of the tenant issues a second token on the provider's page under “Connections”; the "
+            "admin of the identity provider puts it in place of the old one; then the old one is revoked on the same "
+            "page, which resolves this alert."
         ),
         created_at=found.created_at,
         expires_at=found.expires_at,

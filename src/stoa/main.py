@@ -37,7 +37,12 @@ from stoa.changes.rendering import render_changes
 from stoa.composition import VERSION, Platform, Store, base_url_of, platform
 from stoa.console.pages import console_pages
 from stoa.identity.scim.conformance_pages import conformance_pages
+from stoa.identity.scim.log import RequestLog, request_log, vault_of
+from stoa.identity.scim.log_store import Vault
 from stoa.identity.scim.pages import scim_pages
+from stoa.identity.scim.pages_log import log_pages
+from stoa.identity.scim.pages_request import request_pages
+from stoa.identity.scim.pages_why import why_pages
 from stoa.identity.scim.routes import scim_routes
 from stoa.logs import set_up_logging
 from stoa.people import routes as people_routes
@@ -92,17 +97,21 @@ class Application:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
-        async with platform(self._settings, self._store) as parts:
-            self._serve = serve(parts, self._stopping)
+        async with platform(self._settings, self._store) as parts, request_log(parts.database, _vault(parts)) as log:
+            self._serve = serve(parts, self._stopping, log)
             _log.info("started", version=VERSION)
             yield
         _log.info("stopped")
 
 
-def serve(parts: Platform, stopping: Event | None = None) -> ASGIApp:
+def _vault(parts: Platform) -> Vault:
+    return vault_of(parts.sealer, parts.source_worker.planner.hash_key)
+
+
+def serve(parts: Platform, stopping: Event | None = None, log: RequestLog | None = None) -> ASGIApp:
     """The application over an open platform.
 
-    stopping: set when the server stops, so that streams end.
+    stopping: set when the server stops, so that streams end. log: where SCIM requests are written down.
     """
     settings = parts.settings
     pages = make_pages(load_assets(), development=settings.development)
@@ -114,7 +123,7 @@ def serve(parts: Platform, stopping: Event | None = None) -> ASGIApp:
     service = Service(parts.database, budgets, base_url, shell.stopping, parts.sealer)
     routes: list[BaseRoute] = [
         *health_routes(parts.database, version=VERSION, metrics_token=token.get_secret_value() if token else None),
-        *scim_routes(parts.database, base_url=base_url),
+        *scim_routes(parts.database, base_url=base_url, log=log),
         *oauth_routes(parts.database, base_url, budgets),
         *discovery_routes(operations, base_url=base_url),
         *web_routes(pages, version=VERSION),
@@ -156,7 +165,7 @@ def docs_routes(shell: Shell, operations: tuple[Operation, ...], base_url: str) 
 
 def console_routes(shell: Shell, parts: Platform) -> list[Route]:
     """The pages of every room."""
-    settings = parts.settings
+    settings, vault = parts.settings, _vault(parts)
     return [
         *access_pages(shell),
         *styleguide_pages(shell),
@@ -166,6 +175,9 @@ def console_routes(shell: Shell, parts: Platform) -> list[Route]:
         *alert_pages(shell),
         *connection_pages(shell, parts.opener, parts.source_worker.planner.target),
         *scim_pages(shell, base_url_of(settings)),
+        *log_pages(shell, vault),
+        *request_pages(shell, vault, base_url_of(settings)),
+        *why_pages(shell, vault),
         *conformance_pages(shell, base_url_of(settings)),
         *api_client_pages(shell, base_url=base_url_of(settings), versions=tuple(CHANGES)),
         *quarantine_pages(shell),

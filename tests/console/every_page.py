@@ -3,6 +3,7 @@
 import secrets
 from asyncio import Event
 from typing import Literal
+from uuid import UUID
 
 from starlette.routing import Route
 
@@ -14,11 +15,18 @@ from stoa.access.permissions import Role
 from stoa.analytics.webhooks.actions import create_endpoint
 from stoa.analytics.webhooks.model import Settings as WebhookSettings
 from stoa.analytics.webhooks.sending_again import send_test
-from stoa.composition import base_url_of
+from stoa.composition import Platform, base_url_of
+from stoa.db.transactions import TenantTx
 from stoa.events.actions import number_entries
 from stoa.identity.scim.conformance import CHECKS, keep
 from stoa.identity.scim.conformance_bench import Exchange
 from stoa.identity.scim.conformance_model import Result, Verdict
+from stoa.identity.scim.errors import ScimType, error_body
+from stoa.identity.scim.http import Answer, Request
+from stoa.identity.scim.log import vault_of
+from stoa.identity.scim.log_model import Arrival, Noted
+from stoa.identity.scim.log_store import store
+from stoa.kernel.ids import CredentialId, SourceId
 from stoa.main import api_operations, console_routes, docs_routes
 from stoa.outbound.mailbox import mails
 from stoa.tenants.actions import ensure_source
@@ -43,6 +51,17 @@ async def addresses(world: World, company: Company, method: Literal["GET", "POST
     return {route.path: route.path.format(**made) for route in routes(world) if method in (route.methods or set())}
 
 
+async def noted(tx: TenantTx, parts: Platform, source_id: SourceId, credential_id: CredentialId) -> UUID:
+    """A request of an identity provider that was refused."""
+    body = b'{"schemas": [], "userName": "mary@acme.example", "phoneNumbers": [{"value": "+49 30 1234"}]}'
+    request = Request("POST", ("Users",), {}, {"user-agent": "Okta SCIM Client 1.0.0"}, body)
+    answer = Answer(409, error_body(409, "An active user with this user name exists already.", ScimType.UNIQUENESS))
+    arrival = Arrival(tenant_id=tx.tenant_id, source_id=source_id, credential_id=credential_id, request=request)
+    vault = vault_of(parts.sealer, parts.source_worker.planner.hash_key)
+    await store(tx, vault, [Noted(arrival, tx.tenant_id, source_id, request, answer, 1_500)], clock=arrival.since)
+    return arrival.request_id
+
+
 async def _made(world: World, company: Company) -> dict[str, object]:
     await company.mail()
     async with world.parts.database.tenant(company.tenant_id) as tx:
@@ -58,6 +77,7 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         settings = WebhookSettings("https://hooks.acme.example/stoa", "Directory", 'type sw "person."')
         webhook = (await create_endpoint(tx, world.parts.sealer, settings)).endpoint
         delivery = await send_test(tx, webhook.endpoint_id)
+        request_id = await noted(tx, world.parts, okta.source_id, token.credential_id)
     async with world.parts.database.tenant(company.tenant_id) as tx:
         await number_entries(tx)
     kept = await mails(world.parts.settings.mailbox_path)
@@ -80,6 +100,7 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         "token_id": script.credential_id,
         "endpoint_id": webhook.endpoint_id,
         "delivery_id": delivery.delivery_id,
+        "request_id": request_id,
         "operator_id": operator_id,
         "line_no": line_no,
         "entry_no": await company.one("SELECT max(entry_no) FROM entry WHERE tenant_id = $1"),

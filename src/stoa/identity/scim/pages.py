@@ -10,8 +10,8 @@ from starlette.routing import Route
 from stoa.access.model import Issued
 from stoa.access.permissions import Permission
 from stoa.access.rules import LONGEST_NAME
-from stoa.identity.scim import queries, tokens
-from stoa.kernel.ids import CredentialId, SourceId
+from stoa.identity.scim import log_queries, queries, tokens
+from stoa.kernel.ids import CredentialId, SourceId, new_id
 from stoa.kernel.problems import BadInput, NotFound
 from stoa.sync.overview import SOON, is_live, provider_of
 from stoa.tenants.model import Source
@@ -24,6 +24,8 @@ _ONE: Final = "/connections/scim/{source_id}"
 _NO_END: Final = "never"
 DAYS: Final = ("90", "180", "365", _NO_END)
 _DEFAULT_DAYS: Final = "365"
+# Requests that the page of a provider shows; the log has them all.
+_LATEST: Final = 5
 PROVIDERS: Final[Mapping[str, str]] = {"okta": "Okta", "entra": "Entra ID", "other": ""}
 
 
@@ -147,6 +149,8 @@ async def _page(
         records, active = await queries.headcount(tx, source_id)
         refused = await queries.refusals(tx, source_id) if visit.may(Permission.PEOPLE_VIEW) else []
         hours = await queries.windows(tx, source_id)
+        latest = await log_queries.latest(tx, source_id, _LATEST) if visit.may(Permission.PEOPLE_VIEW) else []
+        fresh = await log_queries.freshness(tx, source_id)
     asked = visit.request.query_params.get("provider", "")
     return visit.page(
         "scim/one.html",
@@ -161,6 +165,9 @@ async def _page(
         active=active,
         refusals=refused,
         windows=hours,
+        latest=latest,
+        latest_after=latest[0].request_id if latest else new_id(),
+        fresh=fresh,
         most_counted=queries.MOST_COUNTED,
         provider=asked if asked in PROVIDERS else provider_of_name(line.source.name),
         scim_address=desk.address(visit),
