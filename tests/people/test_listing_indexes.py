@@ -174,7 +174,10 @@ async def test_a_profile_and_its_timeline_use_indexes_alone(database: Database, 
     company = (database, tenant_id, hr, NOBODY)
     small = {
         f"seq:{table}"
-        for table in ("tenant", "freshness", "run", "hold", "due_change", "authority", "authority_version", "source")
+        for table in (
+            *("tenant", "freshness", "run", "hold", "due_change", "authority", "authority_version", "source"),
+            "role_rule",
+        )
     }
     used = await indexes_of(company, lambda tx: profile(tx, person_id)) - small - LINES
     assert {"person_pkey", "source_record_pkey", "change_person", "person_manager"} <= used

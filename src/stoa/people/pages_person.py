@@ -17,7 +17,6 @@ from stoa.kernel.problems import NotFound
 from stoa.people.explaining import MANAGER, Explained, Word
 from stoa.people.profile import HeldValue, Profile, profile, survivor_of
 from stoa.people.queries import person_by_id, person_names
-from stoa.people.roles_queries import belonging
 from stoa.people.roles_words import role_names
 from stoa.people.timeline import Event, Timeline, timeline
 from stoa.people.words import Speaker
@@ -54,7 +53,6 @@ async def _show(visit: Visit) -> Response:
             raise _nobody(visit)
         if known.person.merged_into is not None:
             return _to_survivor(visit, str(await survivor_of(tx, known.person)))
-        groups = await belonging(tx, known.person.person_id)
     speaker = Speaker(visit.gettext, known.sources)
     lines = [_line(visit, speaker, known, field) for field in known.fields.values()]
     return visit.page(
@@ -65,7 +63,7 @@ async def _show(visit: Visit) -> Response:
         lines=[line for line in lines if line.words],
         silent=[line.label for line in lines if not line.words],
         holds=[(hold, change_words.field(visit.gettext, hold.field), _held_now(known, hold)) for hold in known.holds],
-        belonging=groups,
+        belonging=known.belonging,
         names=role_names(visit.gettext),
         events=_shown(visit, known.latest),
         more_events=known.latest.next is not None,

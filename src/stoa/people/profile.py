@@ -15,6 +15,7 @@ from stoa.people.model import Person, Record
 from stoa.people.profile_sql import LATEST, MOST_REPORTS, PROFILE, part
 from stoa.people.queries import person_by_id, person_of, record_of
 from stoa.people.recompute import linked_of
+from stoa.people.roles_queries import Belonging, belonging_of
 from stoa.people.timeline import Timeline, timeline, timeline_of
 from stoa.tenants.model import Source
 
@@ -71,6 +72,7 @@ class Profile:
         reports: people whose manager this is, at most MOST_REPORTS of them.
         authority_version: whose ranking this follows; 0 is the default order of the kinds of source.
         today: the tenant's date.
+        belonging: their groups and roles.
         latest: the end of the journal, at most profile_sql.LATEST of it.
     """
 
@@ -87,6 +89,7 @@ class Profile:
     names: Mapping[UUID, str]
     authority_version: int
     today: date
+    belonging: Belonging
     latest: Timeline
 
     @property
@@ -125,6 +128,7 @@ async def profile(tx: TenantTx, person_id: UUID) -> Profile | None:
         {key: name for key, name in named.items() if name is not None},
         rules.version,
         today,
+        belonging_of(part(row, "groups"), part(row, "roles")),
         # Those of several people are another question.
         await timeline(tx, person.person_id, limit=LATEST)
         if row["merged"]

@@ -12,6 +12,7 @@ from stoa.db.transactions import Row
 from stoa.people.authority import AUTHORITY
 from stoa.people.queries import NAME, PERSON, RECORD
 from stoa.people.recompute import with_holds
+from stoa.people.roles_queries import GROUP_TOLD, GROUPS_OF_MINE, ROLE_TOLD, ROLES_OF
 from stoa.people.timeline import JOURNAL, MERGED, TOLD, TOLD_OF
 
 MOST_REPORTS: Final = 50
@@ -28,6 +29,8 @@ PARTS: Final[Mapping[str, Sequence[str]]] = {
     "dues": ("source_id", "external_id", "due_on", "active"),
     "since": ("resource_id", "field", "at"),
     "reports": ("person_id", "name"),
+    "groups": GROUP_TOLD,
+    "roles": ROLE_TOLD,
     "events": TOLD,
 }
 
@@ -71,6 +74,8 @@ SELECT {PERSON}, p.created_at, p.updated_at, {NAME} AS name,
   ARRAY({_DUES}) AS dues,
   ARRAY({_SINCE}) AS since,
   ARRAY({_REPORTS}) AS reports,
+  ARRAY({GROUPS_OF_MINE}) AS groups,
+  ARRAY({ROLES_OF}) AS roles,
   ARRAY({MERGED}) AS merged,
   ARRAY({_EVENTS}) AS events
 FROM person p WHERE p.tenant_id = $1 AND p.person_id = $2"""

@@ -157,34 +157,48 @@ class Belonging:
 
 
 MOST_GROUPS: Final = 500
-_GROUPS_OF: Final = f"""
-SELECT g.group_id, g.display_name AS name, g.source_id, s.name AS source_name, m.asserted, m.in_force, m.held_run,
-  m.since, ARRAY(SELECT u.role FROM role_rule u WHERE u.tenant_id = $1 AND u.group_id = g.group_id ORDER BY u.role)
-  AS gives
-FROM source_record r
-JOIN group_member m ON m.tenant_id = $1 AND m.resource_id = r.resource_id
-JOIN person_group g ON g.tenant_id = $1 AND g.group_id = m.group_id AND g.present
-JOIN source s ON s.tenant_id = $1 AND s.source_id = g.source_id
-WHERE r.tenant_id = $1 AND r.person_id = $2 AND r.present
-ORDER BY g.display_name_key, g.group_id LIMIT {MOST_GROUPS}"""
+# What is told of a group `g` of a membership `m`, by the names of GroupOf.
+_OF_GROUP: Final[Mapping[str, str]] = {
+    "group_id": "g.group_id",
+    "name": "g.display_name",
+    "source_id": "g.source_id",
+    "source_name": "s.name",
+    **{name: f"m.{name}" for name in ("asserted", "in_force", "held_run", "since")},
+    "gives": "ARRAY(SELECT u.role FROM role_rule u WHERE u.tenant_id = $1 AND u.group_id = g.group_id ORDER BY u.role)",
+}
+GROUP_TOLD: Final = tuple(_OF_GROUP)
+# The groups of the records `r`, present ones of a person; ROW and columns of the same.
+_JOINED: Final = f"""JOIN group_member m ON m.tenant_id = $1 AND m.resource_id = r.resource_id
+  JOIN person_group g ON g.tenant_id = $1 AND g.group_id = m.group_id AND g.present
+  JOIN source s ON s.tenant_id = $1 AND s.source_id = g.source_id
+  WHERE r.present {{more}} ORDER BY g.display_name_key, g.group_id LIMIT {MOST_GROUPS}"""
+GROUPS_OF_MINE: Final = f"SELECT ROW({', '.join(_OF_GROUP.values())}) FROM mine r {_JOINED.format(more='')}"
+_GROUPS_OF: Final = f"""SELECT {", ".join(f"{told} AS {name}" for name, told in _OF_GROUP.items())} FROM source_record r
+  {_JOINED.format(more="AND r.tenant_id = $1 AND r.person_id = $2")}"""
+ROLE_TOLD: Final = ("role", "since")
+ROLES_OF: Final = (
+    "SELECT (h.role, h.since) FROM person_role h WHERE h.tenant_id = $1 AND h.person_id = $2 ORDER BY h.role"
+)
 
 
 async def belonging(tx: TenantTx, person_id: UUID) -> Belonging:
     """The groups and roles of a person, by indexes alone."""
-    rows = await tx.fetch(_GROUPS_OF, tx.tenant_id, person_id)
-    groups = [_group_of(row) for row in rows]
-    held = await tx.fetch(
-        "SELECT role, since FROM person_role WHERE tenant_id = $1 AND person_id = $2 ORDER BY role",
-        *(tx.tenant_id, person_id),
-    )
-    return Belonging(groups, [_role_of(row, groups) for row in held])
+    groups = await tx.fetch(_GROUPS_OF, tx.tenant_id, person_id)
+    held = await tx.fetchval(f"SELECT ARRAY({ROLES_OF})", tx.tenant_id, person_id)
+    return belonging_of(groups, [dict(zip(ROLE_TOLD, one, strict=True)) for one in held])
 
 
-def _group_of(row: Row) -> GroupOf:
+def belonging_of(groups: Sequence[Row | Mapping[str, Any]], held: Sequence[Mapping[str, Any]]) -> Belonging:
+    """What rows say that have what GROUP_TOLD and ROLE_TOLD name."""
+    found = [_group_of(row) for row in groups]
+    return Belonging(found, [_role_of(row, found) for row in held])
+
+
+def _group_of(row: Row | Mapping[str, Any]) -> GroupOf:
     values: dict[str, Any] = {**dict(row.items()), "gives": tuple(Role(role) for role in row["gives"])}
     return GroupOf(**values)
 
 
-def _role_of(row: Row, groups: Sequence[GroupOf]) -> RoleOf:
+def _role_of(row: Mapping[str, Any], groups: Sequence[GroupOf]) -> RoleOf:
     role = Role(row["role"])
     return RoleOf(role, row["since"], tuple(one for one in groups if one.in_force and role in one.gives))
