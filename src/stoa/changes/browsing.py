@@ -16,7 +16,7 @@ from stoa.kernel.filters import Typed, sql, successor
 from stoa.kernel.ids import parse_id
 
 # Runs whose changes are all of the run's own source, so that the index by source and subject finds them.
-_OF_ONE_SOURCE: Final = frozenset({RunKind.SYNC, RunKind.SCIM_WINDOW, RunKind.DUE, RunKind.ROLLBACK})
+_OF_ONE_SOURCE: Final = frozenset({RunKind.SYNC, RunKind.SCIM_WINDOW, RunKind.SCIM_HOLD, RunKind.DUE, RunKind.ROLLBACK})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """A plan counted once, when it is made, so that no page has to count a hundred thousand rows again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -105,7 +105,12 @@ async def counted_held(tx: TenantTx, run_id: RunId, most: int | None = WINDOW_RO
     return replace(found, more=most is not None and found.changes > most)
 
 
-def _count(rows: list[Row], fields: Mapping[str, int]) -> PlanCount:
+def count_rows(rows: Sequence[Row]) -> PlanCount:
+    """The count of rows that say action, reason, conflict, n and partial."""
+    return _count(rows, {})
+
+
+def _count(rows: Sequence[Row], fields: Mapping[str, int]) -> PlanCount:
     reasons: dict[str, dict[str, int]] = {}
     for row in rows:
         if not row["conflict"]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from stoa.changes.catalogue import RUNS_BINDING
+from stoa.changes.holding import with_counts
 from stoa.changes.model import Run
 from stoa.changes.queries import RUN_COLUMNS, run_of
 from stoa.changes.standing import WAITS
@@ -75,7 +76,7 @@ async def runs_page(tx: TenantTx, ask: RunsAsk) -> RunsPage:
         *params,
         ask.limit + 1,
     )
-    found = [ListedRun(run_of(row), row["source_name"]) for row in rows[: ask.limit]]
+    found = [ListedRun(await with_counts(tx, run_of(row)), row["source_name"]) for row in rows[: ask.limit]]
     return RunsPage(found, _position(found[-1].run) if len(rows) > ask.limit else None)
 
 

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from stoa.access.permissions import Permission
 from stoa.changes import words
+from stoa.changes.actions import LONGEST_NOTE
 from stoa.changes.catalogue import RUNS
 from stoa.changes.counting import PlanCount, plan_of
 from stoa.changes.listing import (
@@ -125,6 +126,7 @@ async def _approvals(visit: Visit) -> Response:
         in_all=in_all,
         names=await actor_names(visit, (row.run.actor for row in found.rows)),
         may_decide=visit.may(Permission.RUN_DECIDE),
+        longest_note=LONGEST_NOTE,
         all_waiting=visit.base + _PATHS["waiting"],
         approvals_waiting=in_all,
         **_shared(visit),

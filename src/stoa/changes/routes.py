@@ -14,6 +14,7 @@ from stoa.api.tenants import ID
 from stoa.changes import actions, queries
 from stoa.changes.browsing import ChangesAsk, changes_found
 from stoa.changes.catalogue import CHANGES, RUNS, RUNS_BINDING
+from stoa.changes.holding import with_counts
 from stoa.changes.model import Action, Change, Run, RunKind, RunState, WrongState
 from stoa.changes.queries import RUN_COLUMNS, run_of
 from stoa.changes.rendering import outside
@@ -35,6 +36,10 @@ class RunShown(msgspec.Struct, frozen=True):
     source_id: UUID
     connection_id: UUID | None
     of_run: Annotated[UUID | None, msgspec.Meta(description="The run that this one rolls back.")]
+    since: Annotated[
+        datetime | None,
+        msgspec.Meta(tz=True, description="Of a rollback: it undoes what the source did from this moment on."),
+    ]
     plan_only: Annotated[bool, msgspec.Meta(description="Whether it waits for approval whatever it plans.")]
     reasons: Annotated[
         list[dict[str, Any]], msgspec.Meta(description="Why it is held, stale or errored: code, detail, hint, figures.")
@@ -133,11 +138,11 @@ def operations() -> tuple[Operation, ...]:
 async def _list(call: Call[ListQuery, None]) -> Answer:
     ask = read_list(call, _RUNS, tuple(_TABLE.sorts), default="-created_at")
     rows, after = await rows_of(call.tx, _TABLE, ask)
-    return page(call, ask, [shown(run_of(row)) for row in rows], after)
+    return page(call, ask, [shown(await with_counts(call.tx, run_of(row))) for row in rows], after)
 
 
 async def _get(call: Call[Any, None]) -> Answer:
-    return Answer(content=shown(await queries.run_by_id(call.tx, run_id_of(call))))
+    return Answer(content=shown(await with_counts(call.tx, await queries.run_by_id(call.tx, run_id_of(call)))))
 
 
 async def _changes(call: Call[ListQuery, None]) -> Answer:
@@ -173,9 +178,9 @@ def run_id_of(call: Call[Any, Any]) -> RunId:
 def shown(run: Run) -> RunShown:
     """A run as the API shows it."""
     return RunShown(
-        run.run_id, run.kind, run.state, run.source_id, run.connection_id, run.of_run, run.plan_only, run.reasons,
-        run.counts, run.changes_done, run.actor, run.created_at, run.planned_at, run.decided_at, run.decided_by,
-        run.decided_note, run.finished_at,
+        run.run_id, run.kind, run.state, run.source_id, run.connection_id, run.of_run, run.since, run.plan_only,
+        run.reasons, run.counts, run.changes_done, run.actor, run.created_at, run.planned_at, run.decided_at,
+        run.decided_by, run.decided_note, run.finished_at,
     )  # fmt: skip
 
 

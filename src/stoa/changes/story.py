@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from stoa.changes.counting import PlanCount, counted_window, plan_of
+from stoa.changes.holding import with_counts
 from stoa.changes.listing import rollbacks_of
 from stoa.changes.model import Action, Run, RunKind, RunState
 from stoa.changes.queries import RUN_COLUMNS, no_such_run, run_by_id, run_of
@@ -83,7 +84,15 @@ class Story:
         run = self.run
         if self.rollback_under_way is not None:
             return False
+        if self.collects and run.state is RunState.REJECTED:
+            # Its rollback was queued with the rejection; this is for one that failed.
+            return self.effects > 0 and not self.undone
         return run.state is RunState.APPLIED and self.effects > 0
+
+    @property
+    def collects(self) -> bool:
+        """Whether it holds effects of single requests, which their source has said already."""
+        return self.run.kind is RunKind.SCIM_HOLD
 
     @property
     def conflicts(self) -> int:
@@ -160,7 +169,7 @@ async def story_of(tx: TenantTx, run_id: RunId, *, alone: bool = False) -> Story
     row = await tx.fetchrow(_RUN, tx.tenant_id, run_id)
     if row is None:
         raise no_such_run(run_id)
-    run, source = run_of(row), None if row["source"] is None else Source(*row["source"])
+    run, source = await with_counts(tx, run_of(row)), None if row["source"] is None else Source(*row["source"])
     window = run.kind is RunKind.SCIM_WINDOW
     plan = await counted_window(tx, run.run_id) if window else plan_of(run.figures, run.counts)
     if alone:
@@ -262,8 +271,9 @@ def steps_of(story: Story) -> list[Step]:
     """What happened to a run, the first first."""
     run = story.run
     window = run.kind is RunKind.SCIM_WINDOW
-    steps = [Step(run.created_at, "opened" if window else "queued", run.actor)]
-    if run.planned_at is not None and not window:
+    collects = run.kind is RunKind.SCIM_HOLD
+    steps = [Step(run.created_at, "held" if collects else ("opened" if window else "queued"), run.actor)]
+    if run.planned_at is not None and not window and not collects:
         held = run.state is not RunState.ERRORED and any(reason["code"] != "overtaken" for reason in run.reasons)
         steps.append(Step(run.planned_at, "held" if held else "planned"))
     if run.decided_at is not None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from stoa.alerts.model import Alert
 from stoa.alerts.queries import current_alerts
+from stoa.changes.holding import with_counts
 from stoa.changes.model import Run, RunKind, RunState
 from stoa.changes.queries import recent_runs, run_by_id
 from stoa.changes.standing import WAITS
@@ -66,9 +67,9 @@ async def overview(tx: TenantTx) -> Overview:
     standing = await status(tx)
     sources = {source.source_id: source for source in await tenants.sources(tx)}
     connections = await tenants.connections(tx)
-    runs = await recent_runs(tx, limit=_LATEST_RUNS)
+    runs = [await with_counts(tx, run) for run in await recent_runs(tx, limit=_LATEST_RUNS)]
     rows = await tx.fetch(_WAITING, tx.tenant_id, _MOST)
-    waiting = [await run_by_id(tx, row["run_id"]) for row in rows]
+    waiting = [await with_counts(tx, await run_by_id(tx, row["run_id"])) for row in rows]
     cards = [_card(standing, phase, connections, sources, runs) for phase in Phase]
     alerts = (await current_alerts(tx))[:_MOST]
     in_all = sum(status.held for status in standing.phases.values())
