@@ -118,7 +118,10 @@ def look_ups(source_id: SourceId, run_id: RunId, page: dict[str, Any]) -> dict[s
         ),
         "records by name": (
             lambda tx: queries.records_named(tx, source_id, "user77", "ext-E00099"),
-            {"source_record_user_name", "source_record_scim_external_id", "source_record_gone_scim_external_id"},
+            {
+                *("source_record_user_name", "source_record_scim_external_id", "source_record_gone_scim_external_id"),
+                "source_record_pkey",
+            },
         ),
         "record by address": (
             lambda tx: queries.records_page(
@@ -133,8 +136,7 @@ def look_ups(source_id: SourceId, run_id: RunId, page: dict[str, Any]) -> dict[s
         "candidates": (
             lambda tx: recognise(tx, source_id, Asserted(_SAID, True, "77")),
             {
-                *("person_employee_id", "person_email", "person_pkey", "source_record_person", "source_record_email"),
-                *("source_record_user_name", "source_record_scim_external_id", "source_record_pkey"),
+                *("person_employee_id", "person_email", "person_pkey", "source_record_person"),
                 *("claim_rule_pkey", "decision_standing", "domain_pkey"),
             },
         ),

@@ -21,7 +21,7 @@ from stoa.people.decisions import end_decision, note_refusal
 from stoa.people.fields import KEYED, key_of, to_json
 from stoa.people.matching import CreateNew, LinkTo, Refuse
 from stoa.people.model import Asserted, Changed, Provisioned, Record, Refused, Unchanged
-from stoa.people.recognising import recognise
+from stoa.people.recognising import identifiers_of, recognise
 from stoa.people.recompute import LOCKED, becoming, new_person, settle
 from stoa.people.rules import Linked, describe, in_force
 
@@ -38,7 +38,9 @@ async def provision(
         another id.
     """
     user_name = asserted.values.get("user_name")
-    named = await queries.records_named(tx, source_id, key_of(user_name), asserted.scim_external_id)
+    names = key_of(user_name), asserted.scim_external_id
+    locking = identifiers_of(asserted).all_keys
+    named = await queries.records_named(tx, source_id, *names, locking=locking)
     if by_own_id:
         others = [record for record in named if _has_another_id(record, asserted)]
         if any(record.present for record in others):
@@ -56,9 +58,9 @@ async def provision(
             return revived
         written = revived.written if isinstance(revived, Changed) else None
         return Provisioned(revived.record, "same_name_in_source", revived=True, written=written)
-    verdict = await recognise(tx, source_id, asserted)
+    verdict = await recognise(tx, source_id, asserted, locked=True)
     if isinstance(verdict, Refuse):
-        named = await queries.records_named(tx, source_id, key_of(user_name), asserted.scim_external_id)
+        named = await queries.records_named(tx, source_id, *names)
         if (taken := _taken(named, asserted)) is not None:
             # The same request came twice at one moment: there is nothing to decide.
             return taken
@@ -69,7 +71,7 @@ async def provision(
         await end_decision(tx, verdict)
         return made
     # Another request of the same moment was first; nothing was written here.
-    named = await queries.records_named(tx, source_id, key_of(user_name), asserted.scim_external_id)
+    named = await queries.records_named(tx, source_id, *names)
     return _taken(named, asserted) or Refused("user_name_taken", "Another request has just made a user of this name.")
 
 

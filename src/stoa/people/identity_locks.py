@@ -19,13 +19,20 @@ async def lock_identifiers(tx: TenantTx, keys: Iterable[str]) -> None:
 
     keys: the identifiers' folded values, of whatever kind. A value that stands for two of them is one lock.
     """
-    numbers = sorted({_number(tx, f"identifier:{key}") for key in keys})
+    whole, numbers = lock_numbers(tx, keys)
     if numbers:
         await tx.execute(
             """SELECT pg_advisory_xact_lock_shared($1::bigint),
             (SELECT count(pg_advisory_xact_lock(key)) FROM unnest($2::bigint[]) AS key)""",
-            *(_number(tx, "people"), numbers),
+            *(whole, numbers),
         )
+
+
+def lock_numbers(tx: TenantTx, keys: Iterable[str]) -> tuple[int, list[int]]:
+    """For a statement that locks identifiers as `lock_identifiers` does, before it does something else: the number of
+    the shared lock upon the tenant's identifiers, and those of the identifiers' own locks, in order.
+    """
+    return _number(tx, "people"), sorted({_number(tx, f"identifier:{key}") for key in keys})
 
 
 async def lock_all_identifiers(tx: TenantTx) -> None:

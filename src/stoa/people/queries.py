@@ -2,8 +2,8 @@
 
 # ruff: noqa: S608 - identifiers come from `columns`, which is code; every value is a bound parameter
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 from stoa.db.transactions import Row, TenantTx
@@ -11,6 +11,7 @@ from stoa.kernel.filters import Sql
 from stoa.kernel.ids import PersonId, ResourceId, SourceId
 from stoa.people.columns import PERSON_COLUMNS, RECORD_VALUES, listed
 from stoa.people.fields import KEY_COLUMNS, PERSON_FIELDS
+from stoa.people.identity_locks import lock_numbers
 from stoa.people.model import Person, Record
 
 RECORD = f"""r.source_id, r.external_id, r.resource_id, r.person_id, r.present, r.asserted_active, r.active,
@@ -59,21 +60,44 @@ async def record_by_key(tx: TenantTx, source_id: SourceId, external_id: str) -> 
     return None if row is None else record_of(row)
 
 
+# Written in arms because each has an index of its own, which is then used whatever the statistics say: the client's ids
+# of present and of gone records have two. Somebody else may change a record before it is locked, so the names are
+# compared once more. The locks ($5, $6; identity_locks) are taken before anything is read.
+_NAMED: Final = f"""
+WITH hit AS MATERIALIZED (
+  SELECT external_id FROM source_record WHERE tenant_id = $1 AND source_id = $2 AND user_name_key = $3
+  UNION
+  SELECT external_id FROM source_record WHERE tenant_id = $1 AND source_id = $2 AND scim_external_id = $4 AND present
+  UNION
+  SELECT external_id FROM source_record
+  WHERE tenant_id = $1 AND source_id = $2 AND scim_external_id = $4 AND NOT present
+  ORDER BY external_id
+)
+SELECT {RECORD} FROM hit CROSS JOIN LATERAL (
+  SELECT * FROM source_record s
+  WHERE s.tenant_id = $1 AND s.source_id = $2 AND s.external_id = hit.external_id
+    AND (s.user_name_key = $3 OR s.scim_external_id = $4) OFFSET 0 FOR UPDATE) AS r
+WHERE (SELECT count(pg_advisory_xact_lock(key)) FROM unnest($6::bigint[]) AS key
+    WHERE pg_advisory_xact_lock_shared($5::bigint) IS NOT NULL) >= 0
+ORDER BY r.present DESC, r.updated_at DESC, r.resource_id"""
+
+
 async def records_named(
-    tx: TenantTx, source_id: SourceId, user_name_key: str | None, scim_external_id: str | None
+    tx: TenantTx,
+    source_id: SourceId,
+    user_name_key: str | None,
+    scim_external_id: str | None,
+    *,
+    locking: Iterable[str] = (),
 ) -> list[Record]:
     """Records of a source, gone ones too, that have this user name or client's id; locked. Present ones come first,
     then the latest touched.
 
-    Written in arms because each has an index of its own: the client's ids of present and of gone records have two.
+    locking: identifiers that are locked in the same round trip (`identity_locks.lock_identifiers`). What is read here
+        may be older than the locks; the next statement sees all.
     """
-    rows = await tx.fetch(
-        f"""SELECT {RECORD} FROM source_record r WHERE r.tenant_id = $1 AND r.source_id = $2
-        AND (r.user_name_key = $3 OR (r.scim_external_id = $4 AND r.present)
-          OR (r.scim_external_id = $4 AND NOT r.present))
-        ORDER BY r.present DESC, r.updated_at DESC, r.resource_id FOR UPDATE""",
-        tx.tenant_id, source_id, user_name_key, scim_external_id,
-    )  # fmt: skip
+    whole, numbers = lock_numbers(tx, locking)
+    rows = await tx.fetch(_NAMED, tx.tenant_id, source_id, user_name_key, scim_external_id, whole, numbers)
     return [record_of(row) for row in rows]
 
 

@@ -1,10 +1,12 @@
-"""Who a new record is about, for one record at a time: what `matching.resolve` asks for, fetched in two round trips.
+"""Who a new record is about, for one record at a time: what `matching.resolve` asks for, fetched in two round trips, or
+three where the source may claim people of others.
 
 `resolving` does the same for many at once; a property test holds the two together.
 """
 
 # ruff: noqa: S608 - the text is code; every value is a bound parameter
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -19,37 +21,44 @@ from stoa.people.model import Asserted
 # More people than this with one identifier are told as so many.
 _MOST: Final = 50
 
-# $1 tenant, $2 source, $3 employee id, $4 e-mail, $5 its domain, $6 user name, $7 external id, $8 subject. Each part
-# goes by an index of its own, and those of claims are not begun where the source has no rule.
 _LINKED: Final = """EXISTS (SELECT FROM source_record l
   WHERE l.tenant_id = $1 AND l.person_id = p.person_id AND l.source_id = $2 AND l.present)"""
+# $1 tenant, $2 source, $3 employee id, $4 e-mail, $5 its domain, $6 subject. Each part goes by an index of its own,
+# whatever the statistics say.
 _ASKED: Final = f"""
 SELECT
-  ARRAY(SELECT (p.person_id, p.employee_id_key, p.email_key, {_LINKED}) FROM person p
-    WHERE p.tenant_id = $1 AND p.merged_into IS NULL AND (p.employee_id_key = $3 OR p.email_key = $4)
+  ARRAY(SELECT (p.person_id, p.employee_id_key, p.email_key, {_LINKED}) FROM (
+      SELECT person_id, employee_id_key, email_key FROM person
+      WHERE tenant_id = $1 AND employee_id_key = $3 AND merged_into IS NULL
+      UNION
+      SELECT person_id, employee_id_key, email_key FROM person
+      WHERE tenant_id = $1 AND email_key = $4 AND merged_into IS NULL) AS p
     ORDER BY p.person_id LIMIT {_MOST}) AS people,
   EXISTS (SELECT FROM domain WHERE tenant_id = $1 AND domain = $5) AS proven,
-  (SELECT (d.decision_id, d.verdict, p.person_id) FROM decision d
-    LEFT JOIN person p ON p.tenant_id = $1 AND p.person_id = d.verdict_person AND p.merged_into IS NULL
-    WHERE d.tenant_id = $1 AND d.source_id = $2 AND d.subject_key = $8 AND d.resolved_at IS NULL) AS standing,
-  ARRAY(SELECT (p.person_id, p.employee_id_key, p.email_key, {_LINKED}, c.matched_by)
-    FROM claim_rule c CROSS JOIN LATERAL (
-      SELECT r.person_id FROM source_record r
-      WHERE c.matched_by = 'user_name' AND r.tenant_id = $1 AND r.source_id = c.of_source AND r.user_name_key = $6
-        AND r.present
-      UNION ALL
-      SELECT r.person_id FROM source_record r
-      WHERE c.matched_by = 'email' AND r.tenant_id = $1 AND r.source_id = c.of_source AND r.email_key = $4 AND r.present
-      UNION ALL
-      SELECT r.person_id FROM source_record r
-      WHERE c.matched_by = 'external_id' AND r.tenant_id = $1 AND r.source_id = c.of_source
-        AND r.scim_external_id = $7 AND r.present
-      UNION ALL
-      SELECT r.person_id FROM source_record r
-      WHERE c.matched_by = 'external_id' AND r.tenant_id = $1 AND r.source_id = c.of_source AND r.external_id = $7
-        AND r.present
-    ) AS r JOIN person p ON p.tenant_id = $1 AND p.person_id = r.person_id AND p.merged_into IS NULL
-    WHERE c.tenant_id = $1 AND c.source_id = $2 LIMIT {_MOST}) AS claimed"""
+  (SELECT (d.decision_id, d.verdict, (SELECT p.person_id FROM person p
+      WHERE p.tenant_id = $1 AND p.person_id = d.verdict_person AND p.merged_into IS NULL)) FROM decision d
+    WHERE d.tenant_id = $1 AND d.source_id = $2 AND d.subject_key = $6 AND d.resolved_at IS NULL) AS standing,
+  EXISTS (SELECT FROM claim_rule WHERE tenant_id = $1 AND source_id = $2) AS claims"""
+# Asked only where the source has rules. $3 e-mail, $4 user name, $5 external id.
+_CLAIMED: Final = f"""
+SELECT p.person_id, p.employee_id_key, p.email_key, {_LINKED} AS linked, c.matched_by
+FROM claim_rule c CROSS JOIN LATERAL (
+  SELECT r.person_id FROM source_record r
+  WHERE c.matched_by = 'user_name' AND r.tenant_id = $1 AND r.source_id = c.of_source AND r.user_name_key = $4
+    AND r.present
+  UNION ALL
+  SELECT r.person_id FROM source_record r
+  WHERE c.matched_by = 'email' AND r.tenant_id = $1 AND r.source_id = c.of_source AND r.email_key = $3 AND r.present
+  UNION ALL
+  SELECT r.person_id FROM source_record r
+  WHERE c.matched_by = 'external_id' AND r.tenant_id = $1 AND r.source_id = c.of_source
+    AND r.scim_external_id = $5 AND r.present
+  UNION ALL
+  SELECT r.person_id FROM source_record r
+  WHERE c.matched_by = 'external_id' AND r.tenant_id = $1 AND r.source_id = c.of_source AND r.external_id = $5
+    AND r.present
+) AS r JOIN person p ON p.tenant_id = $1 AND p.person_id = r.person_id AND p.merged_into IS NULL
+WHERE c.tenant_id = $1 AND c.source_id = $2 LIMIT {_MOST}"""
 
 
 def identifiers_of(asserted: Asserted) -> Identifiers:
@@ -79,27 +88,33 @@ def key_of_subject(external_id: str) -> str:
     return f"id:{external_id}"
 
 
-async def recognise(tx: TenantTx, source_id: SourceId, asserted: Asserted) -> Verdict:
+async def recognise(tx: TenantTx, source_id: SourceId, asserted: Asserted, *, locked: bool = False) -> Verdict:
     """Who a record is about that the source has not yet. Whoever looks for one of the same identifiers waits until the
     end of the transaction.
+
+    locked: whether an earlier statement has locked them already.
     """
     said = identifiers_of(asserted)
     _, subject_key = subject_of(asserted)
-    await lock_identifiers(tx, said.all_keys)
+    if not locked:
+        await lock_identifiers(tx, said.all_keys)
     row = await tx.fetchrow(
         _ASKED,
-        *(tx.tenant_id, source_id, said.employee_id_key, said.email_key, domain_of(said.email_key)),
-        *(said.user_name_key, said.external_id, subject_key),
+        *(tx.tenant_id, source_id, said.employee_id_key, said.email_key, domain_of(said.email_key), subject_key),
     )
     assert row is not None
-    return resolve(said, row["proven"], _candidates(row), _standing(row["standing"]))
+    claimed: list[Row] = []
+    if row["claims"]:
+        names = (said.email_key, said.user_name_key, said.external_id)
+        claimed = await tx.fetch(_CLAIMED, tx.tenant_id, source_id, *names)
+    return resolve(said, row["proven"], _candidates(row["people"], claimed), _standing(row["standing"]))
 
 
-def _candidates(row: Row) -> list[Candidate]:
+def _candidates(people: Sequence[Row], claimed: Sequence[Row]) -> list[Candidate]:
     found: dict[PersonId, Candidate] = {}
-    for person_id, employee_id, email, linked in row["people"]:
+    for person_id, employee_id, email, linked in people:
         found[person_id] = Candidate(person_id, employee_id, email, linked)
-    for person_id, employee_id, email, linked, matched_by in row["claimed"]:
+    for person_id, employee_id, email, linked, matched_by in claimed:
         known = found.get(person_id) or Candidate(person_id, employee_id, email, linked)
         found[person_id] = replace(known, claimed_by=known.claimed_by | {ClaimBy(matched_by)})
     return [candidate for _, candidate in sorted(found.items())]
