@@ -20,7 +20,8 @@ ISSUER = "https://acme.okta.example"
 
 
 def ada(**given: Any) -> Arriving:
-    said = {"user_name": "ada@acme.example", "email": "ada@acme.example", "email_verified": True} | given
+    said: dict[str, Any] = {"user_name": "ada@acme.example", "email": "ada@acme.example", "email_verified": True}
+    said |= given
     return Arriving(ISSUER, said.pop("subject", "00u1"), **said)
 
 
@@ -72,9 +73,7 @@ async def test_who_signed_in_is_known_when_scim_comes_and_the_other_way_round(
 
 
 @pytest.mark.parametrize("verified", [True, False])
-async def test_both_at_the_same_moment_make_one_person(
-    database: Database, tenant_id: TenantId, verified: bool
-) -> None:
+async def test_both_at_the_same_moment_make_one_person(database: Database, tenant_id: TenantId, verified: bool) -> None:
     rules = () if verified else ((0, 1, ClaimBy.USER_NAME), (1, 0, ClaimBy.USER_NAME))
     okta, sign_in = await sources(database, tenant_id, *rules)
     async with database.tenant(tenant_id) as tx:

@@ -7,14 +7,23 @@ from stoa.db.transactions import Row, TenantTx
 from stoa.events.actions import emit
 from stoa.events.model import Event
 from stoa.kernel.ids import SourceId
-from stoa.kernel.problems import BadInput
+from stoa.kernel.problems import BadInput, Conflict
 from stoa.people.fields import AUTHORITY_FIELDS
 
 # Without an authority version of its own, a tenant follows this order of kinds: a local edit was meant; HR owns
 # people's fields, the identity provider owns how one signs in. An API client may be anything, so it fills gaps.
-_PEOPLE_ORDER = ("console", "hris", "idp", "api", "import")
-_ACCESS_ORDER = ("console", "idp", "hris", "api", "import")
+PEOPLE_ORDER = ("console", "hris", "idp", "api", "import")
+ACCESS_ORDER = ("console", "idp", "hris", "api", "import")
 _ACCESS_FIELDS = frozenset({"user_name"})
+
+
+class AuthorityChanged(Conflict):
+    """Somebody else changed which source wins which field meanwhile.
+
+    Read the version in force, which differs in `changed`, then change that one.
+    """
+
+    code = "authority_changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +66,32 @@ def _default_ranking(sources: Sequence[Row]) -> dict[str, Sequence[SourceId]]:
     def ranked(order: tuple[str, ...]) -> Sequence[SourceId]:
         return tuple(SourceId(pair[0]) for pair in sorted(sources, key=lambda pair: order.index(pair[1])))
 
-    people, access = ranked(_PEOPLE_ORDER), ranked(_ACCESS_ORDER)
+    people, access = ranked(PEOPLE_ORDER), ranked(ACCESS_ORDER)
     ranking = {name: access if name in _ACCESS_FIELDS else people for name in AUTHORITY_FIELDS}
     # `active` is not ranked: an empty list lets every source count.
     return ranking | {"active": ()}
 
 
-async def set_authority(tx: TenantTx, ranking: Mapping[str, Sequence[SourceId]]) -> int:
+async def set_authority(tx: TenantTx, ranking: Mapping[str, Sequence[SourceId]], *, expected: int | None = None) -> int:
     """Writes a new version that ranks the named fields and gives its number. Fields left out keep the default.
 
     For `active` the list says whose word counts. The caller recomputes people afterwards
-    (`recompute.recompute_everybody`).
+    (`ranking.change_ranking`).
+
+    expected: the version that the caller has seen; None for whichever is in force.
 
     Raises:
         BadInput: there is no such field or source, or a source is named twice for a field.
+        AuthorityChanged: another version than the expected one is in force by now.
     """
     # Two who write a version at the same moment come one after the other.
     await tx.execute("SELECT 1 FROM tenant WHERE tenant_id = $1 FOR NO KEY UPDATE", tx.tenant_id)
+    was = await authority(tx)
+    if expected is not None and expected != was.version:
+        raise AuthorityChanged(
+            f"Version {was.version} of the ranking is in force; yours began from version {expected}.",
+            hint="Look at what changed meanwhile, then change it anew.",
+        )
     rows = await tx.fetch("SELECT source_id FROM source WHERE tenant_id = $1", tx.tenant_id)
     _check(ranking, {row["source_id"] for row in rows})
     version = await tx.fetchval(
@@ -87,9 +105,26 @@ async def set_authority(tx: TenantTx, ranking: Mapping[str, Sequence[SourceId]])
         "INSERT INTO authority (tenant_id, version, field, ranked_sources) VALUES ($1, $2, $3, $4)",
         [(tx.tenant_id, version, name, list(sources)) for name, sources in ranking.items()],
     )
-    body = {"version": version, "ranking": {name: [str(s) for s in sources] for name, sources in ranking.items()}}
+    changed = changed_fields(was.ranking, (await authority(tx)).ranking)
+    body = {
+        "version": version,
+        "ranking": {name: [str(s) for s in sources] for name, sources in ranking.items()},
+        "before": {name: [str(s) for s in pair[0]] for name, pair in changed.items()},
+        "after": {name: [str(s) for s in pair[1]] for name, pair in changed.items()},
+    }
     emit(tx, Event("authority.changed", f"authority:{version}", body))
     return version
+
+
+def changed_fields(
+    was: Mapping[str, Sequence[SourceId]], now: Mapping[str, Sequence[SourceId]]
+) -> dict[str, tuple[Sequence[SourceId], Sequence[SourceId]]]:
+    """The fields that two rankings order in different ways, with both orders."""
+    return {
+        name: (tuple(was.get(name, ())), tuple(now.get(name, ())))
+        for name in AUTHORITY_FIELDS
+        if tuple(was.get(name, ())) != tuple(now.get(name, ()))
+    }
 
 
 def _check(ranking: Mapping[str, Sequence[SourceId]], known: set[SourceId]) -> None:

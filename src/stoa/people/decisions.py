@@ -24,7 +24,9 @@ ON CONFLICT (tenant_id, source_id, subject_key) WHERE subject_key IS NOT NULL AN
   rule = CASE WHEN d.verdict IS NULL THEN excluded.rule ELSE d.rule END,
   detail = CASE WHEN d.verdict IS NULL THEN excluded.detail ELSE d.detail END,
   candidates = CASE WHEN d.verdict IS NULL THEN excluded.candidates ELSE d.candidates END,
-  asserted = excluded.asserted, version = d.version + 1"""
+  asserted = excluded.asserted,
+  version = d.version + (d.asserted IS DISTINCT FROM excluded.asserted OR (d.verdict IS NULL
+    AND (d.rule, d.candidates) IS DISTINCT FROM (excluded.rule, excluded.candidates)))::int"""
 
 _END: Final = """
 UPDATE decision SET resolved_at = $3, ended = CASE WHEN verdict IN ('person', 'new') THEN 'used' ELSE 'understood' END,

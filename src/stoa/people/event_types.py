@@ -131,6 +131,10 @@ class AuthorityChanged(Body, frozen=True):
     ranking: Annotated[
         dict[str, list[str]], Meta(description="Fields to sources, strongest first; others keep the default.")
     ]
+    before: Annotated[
+        dict[str, list[str]], Meta(description="Of the fields that rank anew, the order that was in force.")
+    ]
+    after: Annotated[dict[str, list[str]], Meta(description="Of the same fields, the order in force from now on.")]
 
 
 class GuardFigures(Body, frozen=True):
@@ -152,7 +156,42 @@ class GuardChanged(Body, frozen=True):
     after: Annotated[GuardFigures | None, Meta(description="Null where it is taken away again.")]
 
 
+class ClaimsChanged(Body, frozen=True):
+    """By what a source recognises people who came by other sources."""
+
+    source_id: Annotated[str, Meta(description="The source that recognises them.")]
+    before: Annotated[
+        dict[str, str | None],
+        Meta(description="Of the other sources whose rule changed: `user_name`, `external_id`, `email`, or null."),
+    ]
+    after: dict[str, str | None]
+
+
+class Decided(Body, frozen=True):
+    """What an admin says of somebody whom a source could not tell."""
+
+    verdict: Annotated[str | None, Meta(description="`person`, `new` or `ignore`; null while it is open.")]
+    person_id: Annotated[str | None, Meta(description="Who it is, of the verdict `person`.")]
+
+
+class DecisionMade(Body, frozen=True):
+    """A decision about somebody whom a source could not tell, before and after."""
+
+    decision_id: str
+    source_id: Annotated[str, Meta(description="The source that could not tell them.")]
+    rule: Annotated[str, Meta(description="Why it was refused, as a word: `ambiguous_employee_id`, ...")]
+    before: Decided
+    after: Decided
+
+
 _SOURCE: Final = "01980f5e-6f2a-7c3e-9a51-0d6f4b1c2a10"
+_OTHER: Final = "01980f5e-6f2a-7c3e-9a51-0d6f4b1c2a11"
+_UNDECIDED: Final = {"verdict": None, "person_id": None}
+_DECISION: Final = {
+    "decision_id": "01980f61-77aa-7b21-8c4f-2f6f0a9f4c55",
+    "source_id": _SOURCE,
+    "rule": "ambiguous_employee_id",
+}
 _BEFORE: Final = {"department": "Sales", "title": "Account Manager"}
 _AFTER: Final = {"department": "Marketing", "title": "Campaign Manager"}
 _WHOLE: Final = {
@@ -214,7 +253,12 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
         version=1,
         body=AuthorityChanged,
         summary="Another order of sources is in force. Events of the people whom it changes follow.",
-        example={"version": 2, "ranking": {"email": [_SOURCE]}},
+        example={
+            "version": 2,
+            "ranking": {"email": [_SOURCE]},
+            "before": {"email": [_OTHER, _SOURCE]},
+            "after": {"email": [_SOURCE]},
+        },
     ),
     EventType(
         name="guard.changed",
@@ -227,6 +271,27 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
             "before": None,
             "after": {"enabled": True, "absolute": 20, "percent": 5.0, "floor": 5, "window_minutes": 60},
         },
+    ),
+    EventType(
+        name="source.claims_changed",
+        version=1,
+        body=ClaimsChanged,
+        summary="People of other sources are recognised by another rule when this source sends them.",
+        example={"source_id": _SOURCE, "before": {_OTHER: None}, "after": {_OTHER: "user_name"}},
+    ),
+    EventType(
+        name="decision.made",
+        version=1,
+        body=DecisionMade,
+        summary="An admin said who somebody is whom a source could not tell. The source's next try follows it.",
+        example={**_DECISION, "before": _UNDECIDED, "after": {"verdict": "person", "person_id": _OTHER}},
+    ),
+    EventType(
+        name="decision.revoked",
+        version=1,
+        body=DecisionMade,
+        summary="A decision was taken back before the source used it.",
+        example={**_DECISION, "before": {"verdict": "new", "person_id": None}, "after": _UNDECIDED},
     ),
     _person("created", "There is a new person.", None, _WHOLE),
     _person("updated", "Something about a person changed, other than their state.", _BEFORE, _AFTER),

@@ -11,7 +11,10 @@ from stoa.access.permissions import Permission
 from stoa.kernel.problems import BadInput
 from stoa.people.catalogue import CATALOGUE
 from stoa.people.listing import ListedPerson, PeopleAsk, PeoplePage, PeopleSort, ReadsTooMuch, people_page
+from stoa.people.pages_decisions import decision_pages
 from stoa.people.pages_groups import group_pages
+from stoa.people.pages_guards import guard_pages
+from stoa.people.pages_matching import matching_pages
 from stoa.people.pages_person import person_pages
 from stoa.people.pages_roles import role_pages
 from stoa.people.searching import MOST_FOUND
@@ -42,7 +45,11 @@ def people_pages(shell: Shell) -> list[Route]:
     return [
         tenant_page(shell, "/people", _list, needs=Permission.PEOPLE_VIEW),
         tenant_page(shell, "/people.csv", _csv, needs=Permission.PEOPLE_VIEW),
+        # Before the people's own pages, for whose ids their names could be taken.
+        *decision_pages(shell),
+        *matching_pages(shell),
         *person_pages(shell),
+        *guard_pages(shell),
         *group_pages(shell),
         *role_pages(shell),
     ]
