@@ -1,9 +1,11 @@
 """/ServiceProviderConfig, /Schemas and /ResourceTypes (RFC 7644, 4): exactly what is true of this service.
 
-They are built once from the tables that the service itself works by; only `meta.location` is the tenant's.
+They are built once from the tables that the service itself works by; the tenant's are its own extensions, and
+`meta.location`.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -12,7 +14,8 @@ import scim2_models
 from stoa.identity.scim.errors import ScimError, not_found
 from stoa.identity.scim.http import Answer, Call, json_answer
 from stoa.identity.scim.model import LIST_SCHEMA, Attribute, Kind, ResourceType, Schema
-from stoa.identity.scim.schemas import ENTERPRISE, USER, USERS
+from stoa.identity.scim.offered import Offered
+from stoa.identity.scim.schemas import ENTERPRISE, GROUP, GROUPS, USER
 from stoa.identity.scim.searching import DEFAULT_RESULTS, MAX_RESULTS
 
 _Json = dict[str, Any]
@@ -98,8 +101,17 @@ def _resource_type(kind: ResourceType) -> _Json:
 
 
 _CONFIG: Final = _config()
-_SCHEMAS: Final = {schema.urn: _schema(schema) for schema in (USER, ENTERPRISE)}
-_RESOURCE_TYPES: Final = {USERS.name: _resource_type(USERS)}
+_SCHEMAS: Final = {schema.urn: _schema(schema) for schema in (USER, GROUP, ENTERPRISE)}
+
+
+@lru_cache(maxsize=256)
+def _schemas_of(offered: Offered) -> Mapping[str, _Json]:
+    return {**_SCHEMAS, **{schema.urn: _schema(schema) for schema in offered.own}}
+
+
+@lru_cache(maxsize=256)
+def _types_of(offered: Offered) -> Mapping[str, _Json]:
+    return {kind.name: _resource_type(kind) for kind in (offered.users, GROUPS)}
 
 
 async def config(call: Call) -> Answer:
@@ -109,22 +121,22 @@ async def config(call: Call) -> Answer:
 
 async def schemas(call: Call) -> Answer:
     """GET /Schemas."""
-    return _list(call, _SCHEMAS, "Schema", "Schemas")
+    return _list(call, _schemas_of(call.offered), "Schema", "Schemas")
 
 
 async def schema(call: Call) -> Answer:
     """GET /Schemas/{urn}. URNs are compared without regard to case."""
-    return _one(call, _SCHEMAS, "Schema", "Schemas")
+    return _one(call, _schemas_of(call.offered), "Schema", "Schemas")
 
 
 async def resource_types(call: Call) -> Answer:
     """GET /ResourceTypes."""
-    return _list(call, _RESOURCE_TYPES, "ResourceType", "ResourceTypes")
+    return _list(call, _types_of(call.offered), "ResourceType", "ResourceTypes")
 
 
 async def resource_type(call: Call) -> Answer:
     """GET /ResourceTypes/{name}."""
-    return _one(call, _RESOURCE_TYPES, "ResourceType", "ResourceTypes")
+    return _one(call, _types_of(call.offered), "ResourceType", "ResourceTypes")
 
 
 def _located(call: Call, document: _Json, kind: str, path: str) -> _Json:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stoa.identity.scim import searching, users
+from stoa.identity.scim import groups, searching, users
 from stoa.identity.scim.http import Answer, Call
 from stoa.identity.scim.listed import Listed
 from stoa.identity.scim.searching import from_body
@@ -10,7 +10,7 @@ from stoa.identity.scim.searching import from_body
 
 def kinds(call: Call) -> tuple[Listed[Any], ...]:
     """Every kind of resource that there is, in the order in which they are listed."""
-    return (users.listed(call.offered),)
+    return (users.listed(call.offered), groups.LISTED)
 
 
 async def search(call: Call) -> Answer:

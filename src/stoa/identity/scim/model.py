@@ -23,18 +23,23 @@ class Kind(Enum):
 
     STRING = "string"
     BOOLEAN = "boolean"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    DATETIME = "dateTime"
     REFERENCE = "reference"
     BINARY = "binary"
     COMPLEX = "complex"
 
 
 class Mutability(Enum):
-    """RFC 7643, 7. A READ_ONLY attribute in a POST or PUT is passed over; in a PATCH that names it, it is an error."""
+    """RFC 7643, 7. A READ_ONLY attribute in a POST or PUT is passed over; in a PATCH that names it, it is an error. An
+    IMMUTABLE one is set once.
+    """
 
     READ_WRITE = "readWrite"
     READ_ONLY = "readOnly"
-    WRITE_ONLY = "writeOnly"
     IMMUTABLE = "immutable"
+    WRITE_ONLY = "writeOnly"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

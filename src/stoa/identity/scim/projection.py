@@ -23,6 +23,11 @@ class Projection:
     names: Mapping[str, Any]
     excludes: bool
 
+    def includes(self, name: str) -> bool:
+        """Whether anything of the attribute with this name, in lower case, is asked for."""
+        named = name in self.names
+        return not named or self.names[name] is not None if self.excludes else named
+
 
 WHOLE: Final = Projection({}, excludes=True)
 

@@ -1,5 +1,5 @@
-"""The schemas that are truly supported: the core User and the enterprise extension (RFC 7643, sections 4.1 and 4.3),
-and what every resource has.
+"""The schemas that are truly supported: the core User and Group, and the enterprise extension (RFC 7643, sections 4.1
+to 4.3), and what every resource has.
 
 Validation, PATCH paths, projection and /Schemas all read these tables, so that discovery cannot say anything else
 than what is done.
@@ -7,7 +7,16 @@ than what is done.
 
 from typing import Final
 
-from stoa.identity.scim.model import ENTERPRISE_SCHEMA, USER_SCHEMA, Attribute, Kind, Mutability, ResourceType, Schema
+from stoa.identity.scim.model import (
+    ENTERPRISE_SCHEMA,
+    GROUP_SCHEMA,
+    USER_SCHEMA,
+    Attribute,
+    Kind,
+    Mutability,
+    ResourceType,
+    Schema,
+)
 
 _PLACES = ("work", "home", "other")
 _LONG = 20_000
@@ -206,6 +215,37 @@ USERS: Final = ResourceType(
     {ENTERPRISE_SCHEMA.lower(): ENTERPRISE},
     {attribute.name.lower(): attribute for attribute in _IMPLIED},
 )
+
+
+MEMBERS: Final = Attribute(
+    "members",
+    "The users who are in the group. A group cannot be a member.",
+    Kind.COMPLEX,
+    multi_valued=True,
+    sub_attributes=(
+        Attribute("value", "The user's id.", mutability=Mutability.IMMUTABLE, case_exact=True),
+        Attribute(
+            "$ref",
+            "The user's address.",
+            Kind.REFERENCE,
+            mutability=Mutability.IMMUTABLE,
+            case_exact=True,
+            references=("User",),
+        ),
+        Attribute("type", "User.", mutability=Mutability.IMMUTABLE, canonical=("User",)),
+        Attribute("display", "The user's name.", mutability=Mutability.READ_ONLY),
+    ),
+)
+GROUP: Final = Schema(
+    GROUP_SCHEMA,
+    "Group",
+    "A group of users.",
+    (
+        Attribute("displayName", "The group's name. No two groups share one.", required=True, unique=True),
+        MEMBERS,
+    ),
+)
+GROUPS: Final = ResourceType("Group", "/Groups", "Groups of users", GROUP, {}, USERS.implied)
 
 
 def attribute_of(kind: ResourceType, name: str) -> Attribute | None:

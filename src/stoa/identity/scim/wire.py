@@ -16,6 +16,8 @@ from stoa.people.model import Asserted, Record
 # Beside the document in `raw`: folded copies of what filters may ask for and has no key column. Never given to a
 # client.
 FOLDED: Final = "~"
+# Within the copies of extensions: what comes before the name of a text that is as the client spelt it.
+EXACT: Final = "="
 FOLDED_TEXTS: Final = (
     "name.formatted",
     "name.familyName",
@@ -131,9 +133,14 @@ def _check_sizes(document: Document, values: Mapping[str, str | None]) -> None:
             length = len(fold(value).encode())
             if length > MAX_KEY_BYTES:
                 raise invalid_value(f'"{where}" takes {length} bytes; at most {MAX_KEY_BYTES} are kept.')
-    size = len(_encode(document))
+    size = encoded_size(document)
     if size > MAX_DOCUMENT_BYTES:
         raise invalid_value(f"The user takes {size} bytes; at most {MAX_DOCUMENT_BYTES} are kept.")
+
+
+def encoded_size(document: Document) -> int:
+    """How many bytes a document takes."""
+    return len(_encode(document))
 
 
 # ------------------------------------------------------------------ as it is stored
@@ -152,7 +159,28 @@ def stored(document: Document) -> Document:
         elements = _elements(document.get(name))
         if elements:
             folded[name] = [_folded_element(one, subs) for one in elements]
+    for name, value in document.items():
+        if is_urn(name) and name != ENTERPRISE_SCHEMA and is_object(value):
+            folded[name.lower()] = _copied(value)
     return {**document, FOLDED: folded} if folded else document
+
+
+def _copied(value: Document) -> Document:
+    """The copy of an extension, whether anybody has described it yet or not: names in lower case, texts folded and as
+    they are. Elements of a list are objects: a plain one is the object of its `value`.
+    """
+    copy: Document = {}
+    for name, inner in value.items():
+        key = name.lower()
+        if isinstance(inner, str):
+            copy[key], copy[EXACT + key] = fold(inner), inner
+        elif is_object(inner):
+            copy[key] = _copied(inner)
+        elif is_list(inner):
+            copy[key] = [_copied(one if is_object(one) else {"value": one}) for one in inner]
+        else:
+            copy[key] = inner
+    return copy
 
 
 def _at(document: Document, path: str) -> object:
@@ -203,13 +231,14 @@ def rendered(record: Record, users_url: str) -> Document:
         **document,
         "meta": {
             "resourceType": "User",
-            "created": _moment(record.created_at),
-            "lastModified": _moment(record.updated_at),
+            "created": moment(record.created_at),
+            "lastModified": moment(record.updated_at),
             "location": f"{users_url}/{identity}",
             "version": version_of(record),
         },
     }
 
 
-def _moment(at: datetime) -> str:
+def moment(at: datetime) -> str:
+    """A time as SCIM writes it (RFC 7643, 2.3.5)."""
     return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
