@@ -1,10 +1,9 @@
 """The control interface: JSON over loopback, by which scripts read the truth, move the clock, and break things."""
 
 import asyncio
-import ipaddress
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final, TypeVar
+from collections.abc import Iterable
+from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
@@ -12,6 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from stoa_simulators.company import Event, Person, Status
+from stoa_simulators.control_provider import provider_table
+from stoa_simulators.control_shared import BadRequest, Handler, decoded, guarded, json_answer, tenancy_of
 from stoa_simulators.estate import Estate, Tenancy
 from stoa_simulators.provisioning import ProvisionOrder, provision_stream
 from stoa_simulators.scim_client import Okta
@@ -19,9 +20,6 @@ from stoa_simulators.workday.faults import FaultKind, make_fault
 
 PAGE: Final = 1000
 LONGEST_ADVANCE: Final = 366
-
-Handler = Callable[[Estate, Request], Awaitable[Response]]
-T = TypeVar("T")
 
 
 class AdvanceOrder(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,14 +37,6 @@ class FaultOrder(msgspec.Struct, forbid_unknown_fields=True):
     seconds: float | None = None
 
 
-class BadRequest(Exception):
-    """What the caller sent cannot be done; `status` is 400, 404 or 409."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-
-
 def control_routes(estate: Estate) -> list[Route]:
     """Every route under /control."""
     one = "/control/companies/{slug}"
@@ -60,32 +50,33 @@ def control_routes(estate: Estate) -> list[Route]:
         ("POST", f"{one}/provision", _provision),
         ("POST", f"{one}/faults", _set_fault),
         ("DELETE", f"{one}/faults", _clear_fault),
+        *provider_table(one),
     ]
-    return [Route(path, _guarded(estate, handler), methods=[method]) for method, path, handler in table]
+    return [Route(path, guarded(estate, handler), methods=[method]) for method, path, handler in table]
 
 
 async def _health(estate: Estate, _request: Request) -> Response:
-    return _json({"status": "ok", "companies": len(estate)})
+    return json_answer({"status": "ok", "companies": len(estate)})
 
 
 async def _companies(estate: Estate, _request: Request) -> Response:
-    return _json({"companies": [_summary(tenancy) for tenancy in estate.values()]})
+    return json_answer({"companies": [_summary(tenancy) for tenancy in estate.values()]})
 
 
 async def _company(estate: Estate, request: Request) -> Response:
-    tenancy = _tenancy(estate, request)
+    tenancy = tenancy_of(estate, request)
     events = _counts(tenancy.company.events)
-    return _json({**_summary(tenancy), "fault": tenancy.report.fault, "events": events})
+    return json_answer({**_summary(tenancy), "fault": tenancy.report.fault, "events": events})
 
 
 async def _workers(estate: Estate, request: Request) -> Response:
-    return _json(_page(_tenancy(estate, request), request.query_params.get("cursor", "0")))
+    return json_answer(_page(tenancy_of(estate, request), request.query_params.get("cursor", "0")))
 
 
 async def _advance(estate: Estate, request: Request) -> Response:
-    tenancy = _tenancy(estate, request)
+    tenancy = tenancy_of(estate, request)
     happened = tenancy.company.advance(_days(await request.body()))
-    return _json({**_lived(tenancy, happened), "events": happened})
+    return json_answer({**_lived(tenancy, happened), "events": happened})
 
 
 async def _advance_all(estate: Estate, request: Request) -> Response:
@@ -94,12 +85,12 @@ async def _advance_all(estate: Estate, request: Request) -> Response:
     for tenancy in estate.values():
         lived.append(_lived(tenancy, tenancy.company.advance(days)))
         await asyncio.sleep(0)
-    return _json({"companies": lived})
+    return json_answer({"companies": lived})
 
 
 async def _provision(estate: Estate, request: Request) -> Response:
-    tenancy = _tenancy(estate, request)
-    order = _decoded(await request.body(), ProvisionOrder)
+    tenancy = tenancy_of(estate, request)
+    order = decoded(await request.body(), ProvisionOrder)
     if tenancy.provisioning:
         raise BadRequest(409, f"{tenancy.company.slug} is being provisioned already")
     try:
@@ -109,63 +100,23 @@ async def _provision(estate: Estate, request: Request) -> Response:
 
 
 async def _set_fault(estate: Estate, request: Request) -> Response:
-    tenancy = _tenancy(estate, request)
-    order = _decoded(await request.body(), FaultOrder)
+    tenancy = tenancy_of(estate, request)
+    order = decoded(await request.body(), FaultOrder)
     try:
         fault = make_fault(order.fault, order.column, order.requests, order.seconds)
     except ValueError as error:
         raise BadRequest(400, str(error)) from error
     tenancy.report.fault = fault
-    return _json(fault)
+    return json_answer(fault)
 
 
 async def _clear_fault(estate: Estate, request: Request) -> Response:
-    _tenancy(estate, request).report.fault = None
+    tenancy_of(estate, request).report.fault = None
     return Response(status_code=204)
 
 
-def _guarded(estate: Estate, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """Loopback only; errors as JSON."""
-
-    async def guarded(request: Request) -> Response:
-        if request.client is None or not _is_loopback(request.client.host):
-            return _json({"detail": "the control interface answers loopback only"}, 403)
-        try:
-            return await handler(estate, request)
-        except BadRequest as error:
-            return _json({"detail": str(error)}, error.status)
-
-    return guarded
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _json(value: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
-
-
-def _tenancy(estate: Estate, request: Request) -> Tenancy:
-    slug: str = request.path_params["slug"]
-    tenancy = estate.get(slug)
-    if tenancy is None:
-        raise BadRequest(404, f"there is no company {slug!r}")
-    return tenancy
-
-
-def _decoded(body: bytes, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(body or b"{}", type=kind)
-    except msgspec.DecodeError as error:
-        raise BadRequest(400, str(error)) from error
-
-
 def _days(body: bytes) -> int:
-    days = _decoded(body, AdvanceOrder).days
+    days = decoded(body, AdvanceOrder).days
     if not 1 <= days <= LONGEST_ADVANCE:
         raise BadRequest(400, f"days is between 1 and {LONGEST_ADVANCE}")
     return days

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from stoa_simulators.company import Company, plan_companies
+from stoa_simulators.pushing import Pushing
 from stoa_simulators.scim_client import Dialect, Directory, Entra, Okta, OktaMode
 from stoa_simulators.workday import OWNER, ReportService
 
@@ -38,6 +39,7 @@ class Tenancy:
     dialect: Dialect
     report: ReportService
     directories: dict[str, Directory] = field(default_factory=dict[str, Directory])
+    pushing: Pushing = field(default_factory=Pushing)
     provisioning: bool = False
 
 

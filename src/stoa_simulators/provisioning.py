@@ -11,18 +11,21 @@ import msgspec
 from starlette.responses import StreamingResponse
 
 from stoa_simulators.estate import Tenancy
-from stoa_simulators.scim_client import CycleReport, Directory, Mode, Progress, ScimWire, run_cycle
+from stoa_simulators.scim_client import CycleReport, Directory, GroupMode, Mode, Progress, ScimWire, run_cycle
 
 MOST_CONCURRENT: Final = 64
 _EVERY: Final = 0.2
 
 
 class ProvisionOrder(msgspec.Struct, forbid_unknown_fields=True):
-    """Where to push a company's people, and how. A query on `scim_base_url` is dropped: each IdP adds its own."""
+    """Where to push a company's people and groups, and how. A query on `scim_base_url` is dropped: each IdP adds its
+    own. groups: `delta`, `push_now` (all members of every group again) or `none`.
+    """
 
     scim_base_url: str
     token: str
     mode: Mode = Mode.FULL
+    groups: GroupMode = GroupMode.DELTA
     concurrency: int = 8
     leaver_lag_days: int = 0
 
@@ -91,5 +94,8 @@ async def _run(tenancy: Tenancy, order: ProvisionOrder, base_url: str, note: Pro
             mode=order.mode,
             concurrency=order.concurrency,
             leaver_lag_days=order.leaver_lag_days,
+            unassigned=tenancy.pushing.unassigned,
+            groups=tenancy.pushing.wanted(tenancy.company),
+            group_mode=order.groups,
             progress=note,
         )

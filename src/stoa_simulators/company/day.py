@@ -54,6 +54,32 @@ class Day:
         self._announce()
         return self.events
 
+    def one(self, kind: EventKind, employee_id: str | None) -> list[Event]:
+        """One thing that somebody wants to see, and what follows from it. Without an id anybody it can happen to is
+        chosen. Raises ValueError for a worker it cannot happen to, and for what does not happen at will.
+        """
+        if kind is EventKind.JOINED:
+            self._joined(self._managers())
+            return self.events
+        gone = [person for person in self._people.values() if person.status is Status.TERMINATED]
+        pool = gone if kind is EventKind.REHIRED else self._active()
+        chosen = [person for person in pool if employee_id in (None, person.employee_id)]
+        if not chosen:
+            raise ValueError(f"there is no worker {employee_id or ''} to whom {kind.value} can happen")
+        person = self._rng.choice(chosen)
+        match kind:
+            case EventKind.LEFT:
+                self._left(person)
+            case EventKind.REHIRED:
+                self._rehired(person, self._managers())
+            case EventKind.RENAMED:
+                self._renamed(person)
+            case EventKind.MOVED:
+                self._moved(person, self._managers())
+            case _:
+                raise ValueError(f"{kind.value} does not happen at will")
+        return self.events
+
     def _count(self, kind: EventKind) -> int:
         """How often something happens today; in companies from 50 active workers on, at least once."""
         expected = self._headcount * DAILY_RATES[kind]
@@ -92,14 +118,17 @@ class Day:
             person = next(iter(self._pick(pool or self._active(), 1)), None)
             if person is None:
                 return
-            gone = replace(person, status=Status.TERMINATED, termination_date=self._today, on_leave=False)
-            self._write(gone, EventKind.LEFT, self._rng.choice(("resignation", "end of contract", "redundancy")))
-            heir = person.manager_employee_id or ""
-            self._reports[heir].remove(person.employee_id)
-            for report_id in self._reports.pop(person.employee_id, []):
-                self._reports[heir].append(report_id)
-                orphan = replace(self._people[report_id], manager_employee_id=heir)
-                self._write(orphan, EventKind.MOVED, "manager left")
+            self._left(person)
+
+    def _left(self, person: Person) -> None:
+        gone = replace(person, status=Status.TERMINATED, termination_date=self._today, on_leave=False)
+        self._write(gone, EventKind.LEFT, self._rng.choice(("resignation", "end of contract", "redundancy")))
+        heir = person.manager_employee_id or ""
+        self._reports[heir].remove(person.employee_id)
+        for report_id in self._reports.pop(person.employee_id, []):
+            self._reports[heir].append(report_id)
+            orphan = replace(self._people[report_id], manager_employee_id=heir)
+            self._write(orphan, EventKind.MOVED, "manager left")
 
     def _start(self) -> None:
         """Future hires whose day has come; when none is due a company of 50 and more brings the next one forward."""
@@ -117,16 +146,19 @@ class Day:
         gone = (p for p in self._people.values() if p.status is Status.TERMINATED and p.termination_date != self._today)
         managers = self._managers()
         for person in self._pick(gone, self._count(EventKind.REHIRED)):
-            manager = self._rng.choice(managers)
-            back = replace(
-                person,
-                wid=draw_wid(self._rng),
-                status=Status.ACTIVE,
-                hire_date=self._today,
-                termination_date=None,
-                manager_employee_id=manager.employee_id,
-            )
-            self._write(back, EventKind.REHIRED, "rehire")
+            self._rehired(person, managers)
+
+    def _rehired(self, person: Person, managers: list[Person]) -> None:
+        manager = self._rng.choice(managers)
+        back = replace(
+            person,
+            wid=draw_wid(self._rng),
+            status=Status.ACTIVE,
+            hire_date=self._today,
+            termination_date=None,
+            manager_employee_id=manager.employee_id,
+        )
+        self._write(back, EventKind.REHIRED, "rehire")
 
     def _convert(self) -> None:
         """A contingent worker becomes an employee: new Workday id and hire date, same employee id."""
@@ -138,24 +170,30 @@ class Day:
     def _rename(self) -> None:
         """A new family name and, with it, a new mail address."""
         for person in self._pick(self._active(), self._count(EventKind.RENAMED)):
-            culture = next(site.culture for site in SITES if site.name == person.location)
+            self._renamed(person)
+
+    def _renamed(self, person: Person) -> None:
+        culture = next(site.culture for site in SITES if site.name == person.location)
+        family = draw_name(self._rng, culture)[1]
+        while family.native == person.family_name:
             family = draw_name(self._rng, culture)[1]
-            while family.native == person.family_name:
-                family = draw_name(self._rng, culture)[1]
-            email = self._registry.email(person.latin_given, family.latin)
-            self._write(replace(person, family_name=family.native, email=email), EventKind.RENAMED, "marriage")
+        email = self._registry.email(person.latin_given, family.latin)
+        self._write(replace(person, family_name=family.native, email=email), EventKind.RENAMED, "marriage")
 
     def _move(self) -> None:
         managers = self._managers()
         for person in self._pick(self._active(), self._count(EventKind.MOVED)):
-            leads = bool(self._reports.get(person.employee_id))
-            transfer = None if leads else self._transfer(person, managers)
-            if transfer is not None and self._rng.random() < 0.5:
-                self._write(transfer, EventKind.MOVED, "transfer")
-            elif leads or self._rng.random() < 0.5:
-                self._write(self._relocated(person), EventKind.MOVED, "relocation")
-            else:
-                self._write(self._promoted(person), EventKind.MOVED, "promotion")
+            self._moved(person, managers)
+
+    def _moved(self, person: Person, managers: list[Person]) -> None:
+        leads = bool(self._reports.get(person.employee_id))
+        transfer = None if leads else self._transfer(person, managers)
+        if transfer is not None and self._rng.random() < 0.5:
+            self._write(transfer, EventKind.MOVED, "transfer")
+        elif leads or self._rng.random() < 0.5:
+            self._write(self._relocated(person), EventKind.MOVED, "relocation")
+        else:
+            self._write(self._promoted(person), EventKind.MOVED, "promotion")
 
     def _transfer(self, person: Person, managers: list[Person]) -> Person | None:
         """To another manager's department. Only workers without reports transfer, so no cycle can arise."""
@@ -179,10 +217,13 @@ class Day:
     def _join(self) -> None:
         managers = self._managers()
         for _ in range(self._count(EventKind.JOINED)):
-            person = joiner(self._rng, self._registry, self._rng.choice(managers), self._today)
-            if sum(p.worker_type is WorkerType.CONTINGENT for p in self._active()) < 3:
-                person = replace(person, worker_type=WorkerType.CONTINGENT)
-            self._write(person, EventKind.JOINED, "new hire")
+            self._joined(managers)
+
+    def _joined(self, managers: list[Person]) -> None:
+        person = joiner(self._rng, self._registry, self._rng.choice(managers), self._today)
+        if sum(p.worker_type is WorkerType.CONTINGENT for p in self._active()) < 3:
+            person = replace(person, worker_type=WorkerType.CONTINGENT)
+        self._write(person, EventKind.JOINED, "new hire")
 
     def _announce(self) -> None:
         managers = self._managers()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 from stoa_simulators.company.day import Day
-from stoa_simulators.company.person import Event, Person, Status
+from stoa_simulators.company.person import Event, EventKind, Person, Status
 from stoa_simulators.company.population import populate
 from stoa_simulators.company.registry import Registry
 
@@ -30,6 +30,7 @@ class Company:
         rng = random.Random(f"{seed}/{slug}/people")
         self._registry = Registry(rng, domain)
         self._days = 0
+        self._willed = 0
         self.people: dict[str, Person] = populate(rng, self._registry, size, start)
 
     def advance(self, days: int) -> list[Event]:
@@ -42,6 +43,16 @@ class Company:
             self.today += timedelta(days=1)
             rng = random.Random(f"{self.seed}/{self.slug}/day/{self._days}")
             happened += Day(rng, self._registry, self.people, self.today).run()
+        self.events += happened
+        return happened
+
+    def happen(self, kind: EventKind, employee_id: str | None = None) -> list[Event]:
+        """One thing that somebody wants to see, today: joined, moved, renamed, left or rehired. Returns what happened
+        and adds it to `events`. Raises ValueError for a worker it cannot happen to.
+        """
+        rng = random.Random(f"{self.seed}/{self.slug}/willed/{self._willed + 1}")
+        happened = Day(rng, self._registry, self.people, self.today).one(kind, employee_id)
+        self._willed += 1
         self.events += happened
         return happened
 

@@ -7,14 +7,17 @@ once pushed.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from stoa_simulators.company import Company, Person, Status
 from stoa_simulators.scim_client.dialect import Dialect
+from stoa_simulators.scim_client.group_cycle import GroupCycle
+from stoa_simulators.scim_client.groups import Group
+from stoa_simulators.scim_client.memory import Account, CycleReport, Directory, GroupMode, Mode
 from stoa_simulators.scim_client.profile import Profile, profile_of
 from stoa_simulators.scim_client.wire import Refused, ScimWire
 
@@ -22,54 +25,6 @@ ERRORS_KEPT: Final = 5
 FAILURES_IN_A_ROW: Final = 50
 
 Progress = Callable[[int, int], None]
-
-
-class Mode(StrEnum):
-    """How much a cycle looks at."""
-
-    FULL = "full"
-    DELTA = "delta"
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """What was last pushed for a person. `manager` is the SCIM id sent as manager, for products that link."""
-
-    scim_id: str
-    profile: Profile
-    active: bool = True
-    deactivated_on: date | None = None
-    manager: str | None = None
-
-
-@dataclass(slots=True)
-class Directory:
-    """One provider's memory of one SCIM server: accounts by employee id."""
-
-    accounts: dict[str, Account] = field(default_factory=dict[str, Account])
-
-
-@dataclass(slots=True)
-class CycleReport:
-    """Counts of objects; `requests` includes `retries`. `stopped` tells that too many failed in a row."""
-
-    mode: Mode
-    people: int = 0
-    requests: int = 0
-    retries: int = 0
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    deactivated: int = 0
-    reactivated: int = 0
-    deleted: int = 0
-    managers_linked: int = 0
-    failed: int = 0
-    errors: list[str] = field(default_factory=list[str])
-    stopped: bool = False
-    seconds: float = 0.0
-
-
 Task = Callable[[], Awaitable[None]]
 
 
@@ -82,9 +37,13 @@ async def run_cycle(
     mode: Mode,
     concurrency: int = 8,
     leaver_lag_days: int = 0,
+    unassigned: Collection[str] = (),
+    groups: Mapping[str, Group] = MappingProxyType({}),
+    group_mode: GroupMode = GroupMode.DELTA,
     progress: Progress | None = None,
 ) -> CycleReport:
-    """Push the company as it is now. `leaver_lag_days` is how long the provider goes on treating leavers as active.
+    """Push the company as it is now. `leaver_lag_days` is how long the provider goes on treating leavers as active;
+    `unassigned` are employee ids that the application is not assigned to, whoever works there.
 
     `progress` is told (done, total) after each object. What the server refuses is counted and reported; when it refuses
     the connection test nothing more is sent, and everybody counts as failed.
@@ -92,6 +51,8 @@ async def run_cycle(
     began = time.monotonic()
     report = CycleReport(mode)
     wanted = {person.employee_id: profile_of(company, person) for person in _assigned(company, leaver_lag_days)}
+    for employee_id in unassigned:
+        wanted.pop(employee_id, None)
     report.people = len(wanted)
     try:
         await dialect.test_connection(wire)
@@ -102,6 +63,9 @@ async def run_cycle(
         await cycle.work(list(cycle.tasks(wanted)), concurrency)
         if dialect.links_managers and not report.stopped:
             await cycle.work(list(cycle.links(wanted)), concurrency)
+        if group_mode is not GroupMode.NONE and not report.stopped:
+            pushed = GroupCycle(dialect.groups, directory, wire, report, group_mode)
+            await cycle.work(list(pushed.tasks(groups)), concurrency)
     report.requests, report.retries = wire.requests, wire.retries
     report.seconds = round(time.monotonic() - began, 3)
     return report

@@ -1,19 +1,11 @@
 """What the provisioning cycle asks of a product, whatever its requests look like."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
+from stoa_simulators.scim_client.groups import GroupDialect
 from stoa_simulators.scim_client.profile import Profile
-from stoa_simulators.scim_client.wire import JsonObject, ScimWire
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A user that the pre-check found on the server."""
-
-    scim_id: str
-    resource: JsonObject
+from stoa_simulators.scim_client.wire import Found, ScimWire
 
 
 class Dialect(Protocol):
@@ -32,6 +24,11 @@ class Dialect(Protocol):
     @property
     def deletes_after_days(self) -> int | None:
         """Days from deactivation to DELETE; None when the product never deletes."""
+        ...
+
+    @property
+    def groups(self) -> GroupDialect:
+        """Its way with groups."""
         ...
 
     def headers(self, token: str) -> Mapping[str, str]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote_plus
 
-from stoa_simulators.scim_client.dialect import Found
+from stoa_simulators.scim_client.entra_groups import EntraGroups
 from stoa_simulators.scim_client.profile import ENTERPRISE_SCHEMA, PATCH_SCHEMA, USER_SCHEMA, Profile
-from stoa_simulators.scim_client.wire import JsonObject, ScimWire, id_of, resources
+from stoa_simulators.scim_client.wire import Found, JsonObject, ScimWire, id_of, resources
 
 FLAG: Final = "aadOptscim062020"
 DAYS_TO_DELETION: Final = 30
@@ -49,6 +49,11 @@ class Entra:
     def deletes_after_days(self) -> int | None:
         """A user that is soft-deleted in Entra is purged, and deleted in the application, 30 days later."""
         return DAYS_TO_DELETION
+
+    @property
+    def groups(self) -> EntraGroups:
+        """Groups in the same dialect."""
+        return EntraGroups(self.flagged)
 
     def headers(self, token: str) -> Mapping[str, str]:
         """Bearer token and the SCIM media type. Entra's own User-Agent is not documented."""

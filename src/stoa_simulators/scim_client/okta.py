@@ -14,9 +14,9 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import quote
 
-from stoa_simulators.scim_client.dialect import Found
+from stoa_simulators.scim_client.okta_groups import OktaGroups
 from stoa_simulators.scim_client.profile import ENTERPRISE_SCHEMA, PATCH_SCHEMA, USER_SCHEMA, Profile
-from stoa_simulators.scim_client.wire import JsonObject, ScimWire, id_of, resources
+from stoa_simulators.scim_client.wire import Found, JsonObject, ScimWire, id_of, resources
 
 USER_AGENT: Final = "Okta SCIM Client 1.0.0"
 
@@ -48,6 +48,11 @@ class Okta:
     def deletes_after_days(self) -> int | None:
         """Never."""
         return None
+
+    @property
+    def groups(self) -> OktaGroups:
+        """Group push, by PATCH or PUT as the mode has it."""
+        return OktaGroups(whole=self.mode is OktaMode.AIW)
 
     def headers(self, token: str) -> Mapping[str, str]:
         """Okta's headers with a bearer token."""

@@ -27,6 +27,14 @@ class Refused(Exception):
         self.attempts = attempts
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a pre-check found on the server: a user or a group."""
+
+    scim_id: str
+    resource: JsonObject
+
+
 @dataclass(slots=True)
 class ScimWire:
     """A SCIM base URL and token, with the counts of requests made.
@@ -113,7 +121,7 @@ def _detail(response: httpx2.Response) -> str:
 
 
 def resources(answer: JsonObject) -> list[JsonObject]:
-    """The users of a list response; an absent list is an empty one."""
+    """The users or groups of a list response; an absent list is an empty one."""
     return cast("list[JsonObject]", answer.get("Resources") or [])
 
 
