@@ -29,10 +29,13 @@ from stoa.identity.scim.log_store import store
 from stoa.kernel.ids import CredentialId, SourceId
 from stoa.main import api_operations, console_routes, docs_routes
 from stoa.outbound.mailbox import mails
+from stoa.people.roles_actions import add_rule
+from stoa.people.roles_model import Role as RoleGiven
 from stoa.tenants.actions import ensure_source
 from stoa.web.visiting import Shell
 from tests.access.signing import jwk_of, key_for, set_of
 from tests.console.journey import Company, World
+from tests.people.grouping import make_group, make_person
 from tests.web.rendering import shared_pages
 
 
@@ -77,6 +80,9 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         settings = WebhookSettings("https://hooks.acme.example/stoa", "Directory", 'type sw "person."')
         webhook = (await create_endpoint(tx, world.parts.sealer, settings)).endpoint
         delivery = await send_test(tx, webhook.endpoint_id)
+        record, _ = await make_person(tx, okta.source_id, f"member-{secrets.token_hex(3)}")
+        group_id = await make_group(tx, okta.source_id, f"Course authors {secrets.token_hex(3)}", [record])
+        rule = await add_rule(tx, group_id, RoleGiven.AUTHOR)
         request_id = await noted(tx, world.parts, okta.source_id, token.credential_id)
     async with world.parts.database.tenant(company.tenant_id) as tx:
         await number_entries(tx)
@@ -100,6 +106,8 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         "token_id": script.credential_id,
         "endpoint_id": webhook.endpoint_id,
         "delivery_id": delivery.delivery_id,
+        "group_id": group_id,
+        "rule_id": rule.rule_id,
         "request_id": request_id,
         "operator_id": operator_id,
         "line_no": line_no,

@@ -51,13 +51,15 @@ async def _map(visit: Visit) -> Response:
 
 
 async def _ask_add(visit: Visit) -> Response:
-    role = _role(visit.request.query_params.get("role", ""))
+    asked = visit.request.query_params.get("role")
     async with visit.tx() as tx:
         group = await group_line(tx, visit.id("group_id"))
-        if role in group.gives:
-            return visit.see(
-                f"/groups/{group.group_id}", said=visit.gettext("It gives this role already."), tone="info"
-            )
+        # Which role is chosen on the group's page.
+        if asked is None:
+            return visit.see(f"/groups/{group.group_id}")
+        if (role := _role(asked)) in group.gives:
+            said = visit.gettext("It gives this role already.")
+            return visit.see(f"/groups/{group.group_id}", said=said, tone="info")
         shown = await preview(tx, AddRule(group.group_id, role))
     return _asked(visit, shown, None)
 

@@ -13,6 +13,7 @@ from stoa.access.rules import LONGEST_NAME
 from stoa.identity.scim import log_queries, queries, tokens
 from stoa.kernel.ids import CredentialId, SourceId, new_id
 from stoa.kernel.problems import BadInput, NotFound
+from stoa.people.groups_queries import count_groups
 from stoa.sync.overview import SOON, is_live, provider_of
 from stoa.tenants.model import Source
 from stoa.web.guarding import tenant_action, tenant_page
@@ -147,6 +148,7 @@ async def _page(
             )
         found = await queries.tokens_of(tx, source_id)
         records, active = await queries.headcount(tx, source_id)
+        groups = await count_groups(tx, source_id, None)
         refused = await queries.refusals(tx, source_id) if visit.may(Permission.PEOPLE_VIEW) else []
         hours = await queries.windows(tx, source_id)
         latest = await log_queries.latest(tx, source_id, _LATEST) if visit.may(Permission.PEOPLE_VIEW) else []
@@ -163,6 +165,7 @@ async def _page(
         most_live=tokens.MOST_LIVE,
         records=records,
         active=active,
+        groups=groups,
         refusals=refused,
         windows=hours,
         latest=latest,
