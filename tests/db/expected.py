@@ -105,6 +105,8 @@ TENANTED: Final = {
     "scim_hour": Tenanted(),
     "scim_log_setting": Tenanted("SIU"),
     "scim_conformance": Tenanted("SID"),
+    "scim_schema": Tenanted("SIU"),
+    "scim_schema_set": Tenanted("SIU"),
     "scim_request": Tenanted(),
     "source": Tenanted("SIU"),
     "source_record": Tenanted(),

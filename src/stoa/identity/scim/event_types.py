@@ -1,6 +1,6 @@
 """What people do with the log of SCIM requests."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
@@ -33,7 +33,85 @@ class RequestReplayed(Body, frozen=True):
     why: Annotated[str, Meta(description="What the operator gave as the reason.")]
 
 
+class SchemaNamed(Body, frozen=True):
+    """An extension of users that the tenant described itself."""
+
+    urn: str
+
+
+class SchemaCreated(Body, frozen=True):
+    """A new extension of users."""
+
+    urn: str
+    name: str
+
+
+class SchemaAttribute(Body, frozen=True):
+    """An attribute of an extension (RFC 7643, section 7)."""
+
+    name: str
+    type: Annotated[
+        str, Meta(description="`string`, `boolean`, `integer`, `decimal`, `dateTime`, `reference`, `complex`.")
+    ]
+    description: str
+    multi_valued: bool
+    required: bool
+    case_exact: bool
+    canonical: Annotated[list[str], Meta(description="Suggested values.")]
+    mutability: Annotated[str, Meta(description="`readWrite`, `immutable` or `writeOnly`.")]
+    sub_attributes: Annotated[list[dict[str, Any]], Meta(description="The parts of a complex one, like this.")]
+
+
+class SchemaChanged(Body, frozen=True):
+    """An attribute of an extension before and after."""
+
+    urn: str
+    before: Annotated[SchemaAttribute | None, Meta(description="Null for a new attribute.")]
+    after: SchemaAttribute
+
+
+_URN: Final = "urn:acme:params:scim:schemas:1.0:User"
+_ATTRIBUTE: Final[dict[str, Any]] = {
+    "name": "badge",
+    "type": "string",
+    "description": "The number on the badge.",
+    "multi_valued": False,
+    "required": False,
+    "case_exact": True,
+    "canonical": [],
+    "mutability": "readWrite",
+    "sub_attributes": [],
+}
+
 EVENT_TYPES: Final[tuple[EventType, ...]] = (
+    EventType(
+        name="scim_schema.created",
+        version=1,
+        body=SchemaCreated,
+        summary="The tenant described an extension of SCIM users.",
+        example={"urn": _URN, "name": "Acme user"},
+    ),
+    EventType(
+        name="scim_schema.changed",
+        version=1,
+        body=SchemaChanged,
+        summary="An extension of SCIM users has one attribute more, or one of them changed.",
+        example={"urn": _URN, "before": None, "after": _ATTRIBUTE},
+    ),
+    EventType(
+        name="scim_schema.retired",
+        version=1,
+        body=SchemaNamed,
+        summary="An extension of SCIM users is not offered any more; its values are kept as they come.",
+        example={"urn": _URN},
+    ),
+    EventType(
+        name="scim_schema.restored",
+        version=1,
+        body=SchemaNamed,
+        summary="A retired extension of SCIM users is offered again.",
+        example={"urn": _URN},
+    ),
     EventType(
         name="scim.retention_changed",
         version=1,

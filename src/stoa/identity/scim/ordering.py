@@ -116,7 +116,7 @@ def sort_keys(
         for name, single in _singles(attribute):
             place = binding.get(name)
             if isinstance(place, Column | JsonPath):
-                keys[name] = _key(place, single)
+                keys[name] = sort_key(place, single)
     return keys
 
 
@@ -127,19 +127,22 @@ def _singles(attribute: Attribute) -> list[tuple[str, Attribute]]:
 
 
 def _first_element(attribute: Attribute, document: str, path: tuple[str, ...]) -> dict[str, str]:
-    array = json_member(document, path)
-    if attribute.type is not AttrType.COMPLEX:
-        return {f"{attribute.name}.value": _key(JsonPath(f"{array} -> 0", (), ()), attribute)}
-    first = (
-        f"coalesce(jsonb_path_query_first({array}, 'strict $[*] ? (@.primary == true)', silent => true), {array} -> 0)"
-    )
+    first = first_element(document, path)
     return {
-        f"{attribute.name}.{sub.name}": _key(JsonPath(first, (sub.name,), (sub.name,)), sub)
+        f"{attribute.name}.{sub.name}": sort_key(JsonPath(first, (sub.name,), (sub.name,)), sub)
         for sub in attribute.sub_attributes
     }
 
 
-def _key(place: Scalar, attribute: Attribute) -> str:
+def first_element(document: str, path: tuple[str, ...]) -> str:
+    """The SQL expression of the element that counts in an order: the primary one, else the first."""
+    array = json_member(document, path)
+    primary = f"jsonb_path_query_first({array}, 'strict $[*] ? (@.primary == true)', silent => true)"
+    return f"coalesce({primary}, {array} -> 0)"
+
+
+def sort_key(place: Scalar, attribute: Attribute) -> str:
+    """The SQL expression by which single values are ordered. Of moments: the seconds."""
     if isinstance(place, Column):
         expr = place.key if attribute.folded and place.key is not None else place.expr
         return f"extract(epoch FROM {expr})" if attribute.type is AttrType.DATETIME else expr
@@ -150,20 +153,18 @@ def _key(place: Scalar, attribute: Attribute) -> str:
             return f"(CASE WHEN jsonb_typeof({member}) = 'boolean' THEN {member}::boolean END)"
         case AttrType.INTEGER | AttrType.DECIMAL:
             return f"(CASE WHEN jsonb_typeof({member}) = 'number' THEN {member}::numeric END)"
-        case AttrType.DATETIME:
-            return f"extract(epoch FROM {moment_in(member)})"
         case _:
             text = f"left({member} #>> '{{}}', {SORTED_CHARACTERS})"
             return f"(CASE WHEN jsonb_typeof({member}) = 'string' THEN {text} END)"
 
 
-_MOMENT: Final = r"^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$"
-
-
 def moment_in(member: str) -> str:
-    """The SQL expression of the moment that a JSON value holds as text (RFC 3339), NULL for any other value."""
-    text = f"upper({member} #>> '{{}}')"
-    return f"(CASE WHEN {text} ~ '{_MOMENT}' AND pg_input_is_valid({text}, 'timestamptz') THEN {text}::timestamptz END)"
+    """The SQL expression of a moment that a JSON value holds as microseconds since 1970, NULL for any other value."""
+    micros = f"({member})::bigint"
+    # In two steps, for a number times an interval is a matter of floating point.
+    whole, rest = f"{micros} / 1000000 * interval '1 second'", f"{micros} % 1000000 * interval '1 microsecond'"
+    moment = f"timestamptz '1970-01-01 00:00:00+00' + {whole} + {rest}"
+    return f"(CASE WHEN jsonb_typeof({member}) = 'number' THEN {moment} END)"
 
 
 # ------------------------------------------------------------------ out of a cursor

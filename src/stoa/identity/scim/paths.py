@@ -29,6 +29,9 @@ MAX_PATH: Final = 2_000
 _FILTER_TYPES: Final = {
     Kind.STRING: AttrType.STRING,
     Kind.BOOLEAN: AttrType.BOOLEAN,
+    Kind.INTEGER: AttrType.INTEGER,
+    Kind.DECIMAL: AttrType.DECIMAL,
+    Kind.DATETIME: AttrType.DATETIME,
     Kind.REFERENCE: AttrType.REFERENCE,
     Kind.BINARY: AttrType.STRING,
 }

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from stoa.db.database import Database
 from stoa.db.errors import COLLISION, UNAVAILABLE, UniqueViolation
-from stoa.identity.scim import discovery, everything, users
+from stoa.identity.scim import discovery, everything, groups, users
 from stoa.identity.scim.dialects import entra
 from stoa.identity.scim.entrance import Senders, Slugs, bearer_token, refusal, sender
 from stoa.identity.scim.errors import ScimError, ScimType, bad, error_body, not_found
@@ -32,6 +32,7 @@ from stoa.identity.scim.http import (
 )
 from stoa.identity.scim.log import RequestLog
 from stoa.identity.scim.log_model import Arrival
+from stoa.identity.scim.offers import Offers
 from stoa.kernel.ids import SourceId, TenantId
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -69,8 +70,9 @@ ENDPOINTS: Final[Mapping[str, Mapping[str, Handler]]] = {
     "ResourceTypes/{id}": {"GET": discovery.resource_type},
     "Me": dict.fromkeys(_METHODS, _nobody),
     "Bulk": _NOT_OFFERED,
-    "Groups": _NOT_OFFERED,
-    "Groups/{id}": _NOT_OFFERED,
+    "Groups": {"GET": groups.search, "POST": groups.create},
+    "Groups/.search": {"POST": groups.search_by_post},
+    "Groups/{id}": {"GET": groups.read, "PUT": groups.replace, "PATCH": groups.patch, "DELETE": groups.delete},
 }
 
 
@@ -80,7 +82,7 @@ def scim_routes(database: Database, *, base_url: str, log: RequestLog | None = N
     base_url: scheme, host and port under which clients reach this server, for the locations in answers.
     log: where requests are written down; None for nowhere.
     """
-    service = _Service(database, base_url.rstrip("/"), Slugs(database), Senders(), Failures(database), log)
+    service = _Service(database, base_url.rstrip("/"), Slugs(database), Senders(), Offers(), Failures(database), log)
     root = "/t/{slug}/scim/v2"
     routes = [Route(f"{root}/{path}", _Endpoint(service), name=f"scim:{path}") for path in ENDPOINTS]
     # Whatever else stands below the address, or was joined to it in an odd way, is answered in SCIM's form too.
@@ -93,6 +95,7 @@ class _Service:
     base_url: str
     slugs: Slugs
     senders: Senders
+    offers: Offers
     failures: Failures
     log: RequestLog | None
 
@@ -226,7 +229,8 @@ async def _in_transaction(visit: _Visit, request: Request, query: str, found: _F
         except Exception as error:
             if getattr(error, "sqlstate", None) != _QUERY_CANCELED:
                 raise
-            raise bad(ScimType.TOO_MANY, "The filter or the order takes too long. Add a comparison of userName, or sort by it or not at all.") from None
+            detail = "The filter or the order takes too long. Compare userName too, and sort by it or not at all."
+            raise bad(ScimType.TOO_MANY, detail) from None
     raise AssertionError("unreachable")
 
 
@@ -239,7 +243,8 @@ def _later(seconds: int) -> ScimError:
 async def _visited(visit: _Visit, request: Request, query: str, found: _Found | None) -> Answer:
     service = visit.service
     _, unchanged = service.senders.known(visit.tenant_id, visit.token)
-    async with service.database.tenant(visit.tenant_id, also=unchanged) as tx:
+    also = service.offers.unchanged(visit.tenant_id, unchanged)
+    async with service.database.tenant(visit.tenant_id, also=also) as tx:
         known = await sender(tx, service.senders, visit.token, visit.trace_id, visit.arrival.address)
         if known is not None:
             credential, source_id = known
@@ -249,7 +254,8 @@ async def _visited(visit: _Visit, request: Request, query: str, found: _Found | 
             asked = Request(request.method, request.path, query_of(query), request.headers, request.body)
             address = f"{service.base_url}/t/{visit.slug}/scim/v2"
             resource_id = "" if found is None else found.resource_id
-            return await handler(Call(tx, credential, source_id, asked, resource_id, address))
+            offered = await service.offers.of(tx)
+            return await handler(Call(tx, credential, source_id, asked, resource_id, address, offered))
     raise await refusal(service.failures, visit.tenant_id, visit.token, visit.arrival)
 
 

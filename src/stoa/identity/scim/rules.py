@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, assert_never
 
 from stoa.identity.scim.errors import ScimError, ScimType, bad, invalid_value
-from stoa.identity.scim.model import Attribute, Document, Kind, Mutability, Operation, ResourceType, Schema, Verb
+from stoa.identity.scim.keeping import keep_immutable, require_extensions, require_kept
+from stoa.identity.scim.model import Attribute, Document, Kind, Mutability, Operation, ResourceType, Verb
 from stoa.identity.scim.paths import Extension, OpaqueAttribute, Target, resolve, seeded
 from stoa.identity.scim.schemas import attribute_of
 from stoa.identity.scim.validation import (
@@ -42,6 +43,7 @@ def created(kind: ResourceType, body: object) -> Document:
     document = clean_document(kind, body)
     if "active" in kind.schema.by_name:
         document.setdefault("active", True)
+    require_extensions(kind, {}, document)
     return document
 
 
@@ -54,6 +56,8 @@ def replaced(kind: ResourceType, document: Document, body: object) -> Document:
     fresh = clean_document(kind, body)
     if "active" in document:
         fresh.setdefault("active", document["active"])
+    keep_immutable(kind, document, fresh)
+    require_extensions(kind, document, fresh)
     return fresh
 
 
@@ -69,6 +73,8 @@ def patched(kind: ResourceType, document: Document, operations: Sequence[Operati
             detail = f"Operation {operation.index + 1} ({operation.verb.value}): {error.detail}"
             raise ScimError(error.http_status, detail, error.scim_type) from None
     require_whole(kind, after)
+    require_kept(kind, document, after)
+    require_extensions(kind, document, after)
     return after
 
 
@@ -312,21 +318,3 @@ def _one_primary(elements: list[Any], touched: list[Any]) -> list[Any]:
     if sum(is_primary(element) for element in touched) > 1:
         raise invalid_value("Only one value can be primary.")
     return [{**one, "primary": False} if is_primary(one) and one is not kept else one for one in elements]
-
-
-def respelt(kind: ResourceType, document: Document) -> Document:
-    """The document with its extensions under the names of the schemas that are known by now: what came before a schema
-    was made stands as its client spelt it. Values stay as they are.
-    """
-    fixed: Document = {}
-    for name, value in document.items():
-        schema = kind.extensions.get(name.lower()) if is_urn(name) else None
-        if schema is not None and is_object(value):
-            value = {_spelling(schema, inner): one for inner, one in value.items()}
-        fixed[name if schema is None else schema.urn] = value
-    return fixed
-
-
-def _spelling(schema: Schema, name: str) -> str:
-    attribute = schema.by_name.get(name.lower())
-    return name if attribute is None else attribute.name

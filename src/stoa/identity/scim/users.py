@@ -9,15 +9,18 @@ from typing import assert_never
 from stoa.identity.scim import searching, wire
 from stoa.identity.scim.dialects import normalised_patch, normalised_resource
 from stoa.identity.scim.errors import ScimError, ScimType, error_body, not_found
+from stoa.identity.scim.groups_wire import memberships
 from stoa.identity.scim.http import Answer, Call, Outcome, Word, json_answer, json_of
+from stoa.identity.scim.keeping import respelt
 from stoa.identity.scim.listed import Listed
 from stoa.identity.scim.model import Document
 from stoa.identity.scim.offered import Offered
 from stoa.identity.scim.projection import Projection, projected, projection
-from stoa.identity.scim.rules import created, patched, replaced, respelt
+from stoa.identity.scim.rules import created, patched, replaced
 from stoa.identity.scim.searching import from_body
 from stoa.kernel.ids import parse_id
 from stoa.people import actions, queries
+from stoa.people.groups_queries import groups_of
 from stoa.people.model import Changed, Provisioned, Record, Refused, Unchanged, Written
 
 # ------------------------------------------------------------------ reading
@@ -30,7 +33,7 @@ async def read(call: Call) -> Answer:
     version = wire.version_of(record)
     if _names(call.request.headers.get("if-none-match"), version):
         return Answer(HTTPStatus.NOT_MODIFIED, headers=(("etag", version),))
-    return _one(call, HTTPStatus.OK, record, wanted)
+    return await _one(call, HTTPStatus.OK, record, wanted)
 
 
 async def search(call: Call) -> Answer:
@@ -61,8 +64,16 @@ def listed(offered: Offered) -> Listed[Record]:
 
 
 async def _shown(call: Call, records: Sequence[Record], wanted: Projection) -> list[Document]:
+    """The users as they are asked for. Their groups are read in one statement for all, and only where they are wanted.
+    """
     users_url = f"{call.base_url}/Users"
-    return [projected(wire.rendered(record, users_url), wanted) for record in records]
+    documents = [wire.rendered(record, users_url) for record in records]
+    if records and wanted.includes("groups"):
+        groups = await groups_of(call.tx, [record.resource_id for record in records])
+        for record, document in zip(records, documents, strict=True):
+            if record.resource_id in groups:
+                document["groups"] = memberships(groups[record.resource_id], call.base_url)
+    return [projected(document, wanted) for document in documents]
 
 
 # ------------------------------------------------------------------ writing
@@ -81,7 +92,8 @@ async def create(call: Call) -> Answer:
     match made:
         case Provisioned(record):
             location = f"{call.base_url}/Users/{record.resource_id}"
-            answer = _one(call, HTTPStatus.CREATED, record, wanted, (("location", location),))
+            headers = (("location", location),)
+            answer = await _one(call, HTTPStatus.CREATED, record, wanted, headers, fresh=not made.revived)
             word = Word.REVIVED if made.revived else Word.LINKED if made.linked else Word.CREATED
             return _told(answer, record, word, made.rule, made.written)
         case Refused():
@@ -96,7 +108,7 @@ async def replace(call: Call) -> Answer:
     kind = call.offered.users
     body = normalised_resource(kind, json_of(call.request))
     record = await _record(call, lock=True)
-    return await _assert(call, record, replaced(kind, wire.document_of(record), body), wanted)
+    return await _assert(call, record, replaced(kind, respelt(kind, wire.document_of(record)), body), wanted)
 
 
 async def patch(call: Call) -> Answer:
@@ -122,7 +134,7 @@ async def _assert(call: Call, record: Record, document: Document, wanted: Projec
     outcome = await actions.assert_record(call.tx, record, wire.asserted(document, active=record.asserted_active))
     match outcome:
         case Changed(now) | Unchanged(now):
-            return _changed(_one(call, HTTPStatus.OK, now, wanted), outcome, Word.UPDATED)
+            return _changed(await _one(call, HTTPStatus.OK, now, wanted), outcome, Word.UPDATED)
         case Refused():
             return _refused(outcome)
         case _:
@@ -178,10 +190,20 @@ def _wanted(call: Call) -> Projection:
     return projection(call.offered.users, query.get("attributes"), query.get("excludedAttributes"))
 
 
-def _one(
-    call: Call, status: int, record: Record, wanted: Projection, headers: tuple[tuple[str, str], ...] = ()
+async def _one(
+    call: Call,
+    status: int,
+    record: Record,
+    wanted: Projection,
+    headers: tuple[tuple[str, str], ...] = (),
+    *,
+    fresh: bool = False,
 ) -> Answer:
-    document = projected(wire.rendered(record, f"{call.base_url}/Users"), wanted)
+    if fresh:
+        # Nobody is in a group before they are there.
+        document = projected(wire.rendered(record, f"{call.base_url}/Users"), wanted)
+    else:
+        (document,) = await _shown(call, [record], wanted)
     return json_answer(status, document, (("etag", wire.version_of(record)), *headers))
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeGuard, assert_never
 from stoa.identity.scim.errors import ScimError, invalid_syntax, invalid_value
 from stoa.identity.scim.model import Attribute, Document, Kind, Mutability, ResourceType, Schema
 from stoa.identity.scim.schemas import attribute_of
+from stoa.kernel.filters.literals import parse_datetime
 
 MAX_ELEMENTS: Final = 500
 MAX_DEPTH: Final = 20
@@ -157,6 +158,10 @@ def _clean_single(attribute: Attribute, value: object, where: str) -> Any:
                 raise invalid_value(f'"{where}" must be true or false, not {described(value)}.')
         case Kind.BINARY:
             _check_base64(_text(value, where, attribute.max_length), where)
+        case Kind.INTEGER | Kind.DECIMAL:
+            _check_number(attribute.kind, value, where)
+        case Kind.DATETIME:
+            _check_moment(_text(value, where, attribute.max_length), where)
         case Kind.STRING | Kind.REFERENCE:
             _text(value, where, attribute.max_length)
         case _:
@@ -205,6 +210,24 @@ def _check_base64(text: str, where: str) -> None:
         binascii.a2b_base64(text)
     except (binascii.Error, ValueError):
         raise invalid_value(f'"{where}" is not base 64.') from None
+
+
+def _check_number(kind: Kind, value: object, where: str) -> None:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or (kind is Kind.INTEGER and isinstance(value, float))
+    ):
+        wanted = "a whole number" if kind is Kind.INTEGER else "a number"
+        raise invalid_value(f'"{where}" must be {wanted}, not {described(value)}.')
+    if not isfinite(value) or abs(value) >= _INTEGER:
+        raise invalid_value(f'"{where}" holds a number beyond 64 bits.')
+
+
+def _check_moment(text: str, where: str) -> None:
+    # xsd:dateTime (RFC 7643, 2.3.5), with the zone, without which nobody knows when it is.
+    if parse_datetime(text) is None:
+        raise invalid_value(f'"{where}" must be a date and time such as 2026-03-01T09:00:00Z, with its zone.')
 
 
 def _opaque(value: object, where: str, depth: int) -> Any:

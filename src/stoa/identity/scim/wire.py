@@ -9,6 +9,8 @@ import msgspec
 from stoa.identity.scim.errors import invalid_value
 from stoa.identity.scim.model import ENTERPRISE_SCHEMA, USER_SCHEMA, Document
 from stoa.identity.scim.validation import is_list, is_object, is_urn
+from stoa.kernel.cursors import mark_of
+from stoa.kernel.filters.literals import parse_datetime
 from stoa.kernel.fold import fold
 from stoa.people.fields import BY_NAME
 from stoa.people.model import Asserted, Record
@@ -18,6 +20,8 @@ from stoa.people.model import Asserted, Record
 FOLDED: Final = "~"
 # Within the copies of extensions: what comes before the name of a text that is as the client spelt it.
 EXACT: Final = "="
+# And before that of one that is a date and time: the moment in microseconds since 1970.
+MOMENT: Final = "@"
 FOLDED_TEXTS: Final = (
     "name.formatted",
     "name.familyName",
@@ -174,6 +178,9 @@ def _copied(value: Document) -> Document:
         key = name.lower()
         if isinstance(inner, str):
             copy[key], copy[EXACT + key] = fold(inner), inner
+            moment = parse_datetime(inner)
+            if moment is not None:
+                copy[MOMENT + key] = mark_of(moment)
         elif is_object(inner):
             copy[key] = _copied(inner)
         elif is_list(inner):

@@ -1,0 +1,52 @@
+"""What each tenant offers, remembered by a process for as long as it stays so."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from stoa.db.transactions import TenantTx
+from stoa.identity.scim.offered import Offered
+from stoa.identity.scim.own_offer import offered_of
+from stoa.identity.scim.own_queries import own_schemas, schemas_version
+from stoa.kernel.ids import TenantId
+
+_MOST: Final = 2_000
+
+
+async def offered_in(tx: TenantTx) -> Offered:
+    """What holds in the tenant now, read anew."""
+    # The version first: what is made in between is then read again by the next request.
+    version = await schemas_version(tx)
+    return offered_of(version, await own_schemas(tx))
+
+
+@dataclass(slots=True)
+class Offers:
+    """Whether a tenant's schemas are as they were is asked in the round trip that begins a request's transaction, so a
+    new schema holds for the next request of every process.
+    """
+
+    _known: dict[TenantId, Offered] = field(default_factory=dict[TenantId, Offered])
+
+    def unchanged(self, tenant_id: TenantId, also: str) -> str:
+        """The query of `Database.tenant` (its `also`) with the question whether the schemas are as they are known here.
+
+        also: a SELECT whose condition can be added to; empty if nothing is asked, and then this asks nothing either.
+        """
+        known = self._known.get(tenant_id)
+        if not also or known is None:
+            return also
+        newer = f"SELECT FROM scim_schema_set WHERE tenant_id = '{tenant_id!s}' AND version > {known.version:d}"
+        return f"{also} AND NOT EXISTS ({newer})"
+
+    async def of(self, tx: TenantTx) -> Offered:
+        """What holds in the tenant; without a look at the database if the transaction's beginning said that it is as
+        it was.
+        """
+        known = self._known.get(tx.tenant_id)
+        if known is not None and (tx.found or await schemas_version(tx) == known.version):
+            return known
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        fresh = await offered_in(tx)
+        self._known[tx.tenant_id] = fresh
+        return fresh
