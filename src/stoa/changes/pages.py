@@ -11,12 +11,11 @@ from stoa.changes.pages_live import live_pages
 from stoa.changes.pages_plan import plan_pages
 from stoa.changes.pages_run import one_pages
 from stoa.changes.pages_undo import undo_pages
+from stoa.changes.undoing import TARGETS
 from stoa.web.visiting import Shell
 
 
-def run_pages(
-    shell: Shell, *, subjects: SubjectNames = nobody, targets: Sequence[str] = ("person", "group")
-) -> list[Route]:
+def run_pages(shell: Shell, *, subjects: SubjectNames = nobody, targets: Sequence[str] = TARGETS) -> list[Route]:
     """Their routes.
 
     subjects: gives the names of people whom a change does not name itself.

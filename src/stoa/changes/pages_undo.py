@@ -61,9 +61,11 @@ async def _plan(visit: Visit, targets: Sequence[str]) -> Response:
         return await _page(visit, given, error=" ".join(filter(None, (problem.detail, problem.hint))))
     except WrongState as problem:
         return await _page(visit, given, refused=" ".join(filter(None, (problem.detail, problem.hint))))
-    said = visit.gettext("It is being planned. Nothing changes until you say so.")
-    where = f"/runs/{runs[0].run_id}" if len(runs) == 1 else "/approvals"
-    return visit.see(where, said=said, tone="info")
+    said = visit.gettext(
+        "It is being planned. Nothing changes until you say so. What it did to groups is planned as well, and stands "
+        "among the approvals."
+    )
+    return visit.see(f"/runs/{runs[0].run_id}", said=said, tone="info")
 
 
 async def _page(visit: Visit, given: str, *, error: str | None = None, refused: str | None = None) -> Response:

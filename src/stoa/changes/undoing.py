@@ -15,6 +15,8 @@ from stoa.kernel.ids import SourceId
 from stoa.tenants.model import Source
 from stoa.tenants.queries import source as source_of
 
+# What a source changes, each undone by a run of its own: `run.target`.
+TARGETS: Final = ("person", "group")
 # More than so many are not counted for a page; the plan counts them all.
 MOST_COUNTED: Final = 20_000
 

@@ -36,12 +36,16 @@ REASONS: Final[Mapping[str, str]] = {
     "renamed": N_("Another name or address"),
     "changed": N_("Other fields"),
     "rollback": N_("Taken back by a rollback"),
+    "merged": N_("Two people were merged into one"),
+    "split": N_("A merge was split"),
+    "picked": N_("Picked when two people were merged"),
     "": N_("Not told apart when it was planned"),
 }
 # Why a change was left alone.
 CONFLICTS: Final[Mapping[str, str]] = {
     "changed_since": N_("Left alone: somebody has changed the same fields since."),
     "record_is_gone": N_("Left alone: the record is gone."),
+    "linked_since": N_("Left alone: the record belongs to somebody else by now."),
     "record_exists": N_("Left alone: the record exists by now."),
     "person_exists_since": N_("Left alone: somebody with the same identifiers is known by now."),
     "person_is_gone": N_("Left alone: the person was merged into another, or is gone."),
@@ -122,6 +126,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "asserted_active": N_("Active in the source"),
     "present": N_("In the report"),
     "manager_ref": N_("Manager"),
+    "person_id": N_("Person"),
     "user_name": N_("User name"),
     "email": N_("E-mail"),
     "employee_id": N_("Employee id"),

@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter, validators
 from rich.text import Text
@@ -15,18 +16,23 @@ from rich.text import Text
 from stoa.changes import actions, queries
 from stoa.changes.actions import SOURCE_JOB
 from stoa.changes.counting import plan_of
+from stoa.changes.holding import with_counts
 from stoa.changes.model import Run, RunKind, RunState
+from stoa.changes.undoing import TARGETS
 from stoa.cli.common import OPERATOR, Options, Session, err, out, print_json, session, show_list
 from stoa.cli.showing import as_json, change_as_json, in_words, print_run
 from stoa.cli.tenants import find_connection
+from stoa.db.transactions import TenantTx
 from stoa.jobs.queries import job_state
 from stoa.jobs.worker import Worker
 from stoa.kernel.ids import RunId, TenantId
-from stoa.kernel.problems import Problem
+from stoa.kernel.problems import NotFound, Problem
 from stoa.people.journal import TARGET
 from stoa.sync import quarantine
 from stoa.sync.actions import request_sync
 from stoa.sync.model import QuarantinedRow
+from stoa.tenants import queries as tenants
+from stoa.tenants.model import Source
 
 sync_app = App(name="sync", help="Run, inspect, approve and roll back syncs.")
 
@@ -76,7 +82,7 @@ async def list_runs(slug: str, *, limit: Limit = 20, options: Options = Options(
         session(options) as s,
         s.platform.database.tenant(await s.tenant_id(slug), OPERATOR, read_only=True) as tx,
     ):
-        found = await queries.recent_runs(tx, limit=limit)
+        found = [await with_counts(tx, run) for run in await queries.recent_runs(tx, limit=limit)]
     if options.as_json:
         print_json([as_json(run) for run in found])
         return
@@ -151,16 +157,56 @@ async def rollback_run(slug: str, run: UUID, *, plan_only: bool = False, options
         tenant_id = await s.tenant_id(slug)
         async with s.platform.database.tenant(tenant_id, OPERATOR) as tx:
             planned = await actions.queue_rollback(tx, RunId(run), plan_only=True)
-        with _progress(options) as tell:
-            planned = await wait(s, tenant_id, planned, tell)
-        if plan_only or planned.state is not RunState.PLANNED:
-            await _show(s, options, slug, tenant_id, planned.run_id, _SHOWN)
-            return
-        if not options.as_json:
-            await _show(s, options, slug, tenant_id, planned.run_id, _SHOWN, decide=False)
+        await _show_then_do(s, options, slug, tenant_id, planned, plan_only=plan_only)
+
+
+@sync_app.command(name="undo-since")
+async def undo_since(
+    slug: str, source: str, since: datetime, *, plan_only: bool = False, options: Options = Options()
+) -> None:
+    """Undo everything that a source did from a moment on: show what that changes, then do it.
+
+    What others changed since is listed and left alone. People and groups are undone by a run each.
+
+    Args:
+        slug: The tenant.
+        source: The source's id or name, such as Okta.
+        since: The moment, such as 2026-03-01T14:05; by the tenant's clock unless it names a zone.
+        plan_only: Show what it would do, and stop; `stoa sync approve` does it.
+    """
+    async with session(options) as s:
+        tenant_id = await s.tenant_id(slug)
         async with s.platform.database.tenant(tenant_id, OPERATOR) as tx:
-            approved = await actions.approve(tx, planned.run_id)
-        await _finish(s, options, slug, tenant_id, approved, limit=_SHOWN if options.as_json else 0)
+            moment = since if since.tzinfo else since.replace(tzinfo=ZoneInfo((await tenants.tenant(tx)).time_zone))
+            found = await _find_source(tx, source)
+            planned = await actions.queue_undo_since(tx, found.source_id, moment, TARGETS)
+        for run in planned:
+            await _show_then_do(s, options, slug, tenant_id, run, plan_only=plan_only)
+
+
+async def _find_source(tx: TenantTx, given: str) -> Source:
+    """A source by its id or name. Raises NotFound."""
+    found = await tenants.sources(tx)
+    for source in found:
+        if given.casefold() in {str(source.source_id), source.name.casefold()}:
+            return source
+    known = ", ".join(source.name for source in found) or "none"
+    raise NotFound(f"There is no source {given!r}.", hint=f"Sources of this tenant: {known}.")
+
+
+async def _show_then_do(
+    s: Session, options: Options, slug: str, tenant_id: TenantId, planned: Run, *, plan_only: bool
+) -> None:
+    with _progress(options) as tell:
+        planned = await wait(s, tenant_id, planned, tell)
+    if plan_only or planned.state is not RunState.PLANNED:
+        await _show(s, options, slug, tenant_id, planned.run_id, _SHOWN)
+        return
+    if not options.as_json:
+        await _show(s, options, slug, tenant_id, planned.run_id, _SHOWN, decide=False)
+    async with s.platform.database.tenant(tenant_id, OPERATOR) as tx:
+        approved = await actions.approve(tx, planned.run_id)
+    await _finish(s, options, slug, tenant_id, approved, limit=_SHOWN if options.as_json else 0)
 
 
 # ------------------------------------------------------------------ waiting
@@ -217,7 +263,7 @@ def _progress(options: Options) -> Generator[Callable[[Run], None]]:
 def _now(run: Run) -> str:
     match run.state:
         case RunState.PLANNING:
-            return "Reading the report and planning" if run.of_run is None else "Planning"
+            return "Planning" if run.kind is RunKind.ROLLBACK else "Reading the report and planning"
         case RunState.APPLYING:
             return f"Applying: {run.changes_done:,} of {plan_of(run.figures, run.counts).changes:,}"
         case _:
@@ -231,7 +277,7 @@ async def _show(
     s: Session, options: Options, slug: str, tenant_id: TenantId, run_id: RunId, limit: int, *, decide: bool = True
 ) -> None:
     async with s.platform.database.tenant(tenant_id, OPERATOR, read_only=True) as tx:
-        run = await queries.run_by_id(tx, run_id)
+        run = await with_counts(tx, await queries.run_by_id(tx, run_id))
         changes = await queries.changes_page(tx, run_id, limit=limit) if limit else []
         aside = await quarantine.rows_of_run(tx, run_id, limit=limit) if limit else []
     if options.as_json:

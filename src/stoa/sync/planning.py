@@ -89,9 +89,11 @@ class Planner:
                 await target.plan_rollback(tx, run, await queries.run_by_id(tx, run.of_run))
             plan = await counted(tx, run.run_id)
             figures = plan.figures() | ({"conflicts": plan.conflicts} if plan.conflicts else {})
-            return await queries.enter(
-                tx, run, RunState.PLANNED, counts=plan.counts, figures=figures, planned_at=tx.now
-            )
+            told: dict[str, object] = {"counts": plan.counts, "figures": figures, "planned_at": tx.now}
+            if run.since is not None and not plan.changes:
+                # One run for each target: nobody is asked about one that has nothing to do.
+                return await queries.enter(tx, run, RunState.APPLIED, finished_at=tx.now, **told)
+            return await queries.enter(tx, run, RunState.PLANNED, **told)
 
     async def _begin(self, work: Working, run: Run) -> Run:
         async with work.database.tenant(work.tenant_id, work.origin, role="sync") as tx:

@@ -94,11 +94,16 @@ class Hall:
         await self.work()
         return await self.run(run.run_id)
 
-    async def undo_since(self, since: datetime) -> Run:
-        """Planned, looked at, approved and applied."""
+    async def plan_undo(self, since: datetime) -> Run:
+        """The plan that undoes everything since."""
         async with self.database.tenant(self.scim.tenant_id) as tx:
             (asked,) = await actions.queue_undo_since(tx, self.source_id, since, ["person"])
         await self.work()
+        return await self.run(asked.run_id)
+
+    async def undo_since(self, since: datetime) -> Run:
+        """Planned, looked at, approved and applied."""
+        asked = await self.plan_undo(since)
         async with self.database.tenant(self.scim.tenant_id) as tx:
             await actions.approve(tx, asked.run_id)
         await self.work()
