@@ -19,6 +19,7 @@ from stoa.people.columns import RECORD_COLUMNS, RECORD_VALUES
 from stoa.people.dates import replace_due_changes, tenant_today
 from stoa.people.decisions import end_decision, note_refusal
 from stoa.people.fields import KEYED, key_of, to_json
+from stoa.people.groups_actions import end_memberships
 from stoa.people.matching import CreateNew, LinkTo, Refuse
 from stoa.people.model import Asserted, Changed, Provisioned, Record, Refused, Unchanged
 from stoa.people.recognising import identifiers_of, recognise
@@ -220,6 +221,8 @@ async def remove_record(tx: TenantTx, record: Record) -> Changed | Unchanged:
     gone = {**_standing(record), "present": False, "asserted_active": False, "active": False}
     changed = await _change(tx, record, gone, (Action.DEACTIVATE, "deleted_in_source"))
     assert not isinstance(changed, Refused)
+    if isinstance(changed, Changed) and changed.held is None:
+        await end_memberships(tx, record.source_id, [record.resource_id])
     return changed
 
 
@@ -258,7 +261,7 @@ async def _change(
     held: RunId | None = None
     if action is Action.DEACTIVATE and record.active:
         held = await guarding.hold_deactivation(tx, record, reason, before, after)
-    elif not record.active:
+    elif person["waits"]:
         await guarding.follow_up(tx, record, before, after)
     effect, parts = await becoming(tx, record.person_id, person)
     written = await journal.write(tx, entry, effect, *parts)
@@ -284,14 +287,18 @@ _UNIQUE = frozenset({"present", "user_name", "user_name_key", "scim_external_id"
 
 
 async def _update_record(tx: TenantTx, record: Record, changed: Mapping[str, Any]) -> Row | Refused:
-    """Writes the record, and locks the person: gives their row, which has the columns `recompute.LOCKED`."""
-    sets = ", ".join(f"{name} = ${i}" for i, name in enumerate(changed, start=7))
+    """Writes the record, and locks the person: gives their row, which has the columns `recompute.LOCKED`, and as `waits`
+    whether an earlier word on their access is held.
+    """
+    sets = ", ".join(f"{name} = ${i}" for i, name in enumerate(changed, start=8))
     sql = f"""WITH said AS (
           UPDATE source_record SET {sets}, row_hash = 0, last_run = $4, version = version + 1, updated_at = $5
           WHERE tenant_id = $1 AND source_id = $2 AND external_id = $3)
-        SELECT {LOCKED} FROM person WHERE tenant_id = $1 AND person_id = $6 FOR UPDATE"""
+        SELECT {LOCKED}, EXISTS (
+          SELECT FROM hold WHERE tenant_id = $1 AND resource_id = $7 AND field = 'active' AND state = 'held') AS waits
+        FROM person WHERE tenant_id = $1 AND person_id = $6 FOR UPDATE"""
     run_id = journal.window_of(tx, record.source_id)
-    names = (tx.tenant_id, record.source_id, record.external_id, run_id, tx.now, record.person_id)
+    names = (tx.tenant_id, record.source_id, record.external_id, run_id, tx.now, record.person_id, record.resource_id)
     try:
         if changed.keys() & _UNIQUE:
             async with tx.savepoint():

@@ -26,6 +26,7 @@ from stoa.people.columns import (
 from stoa.people.dates import tenant_today
 from stoa.people.decisions import END_OF_MADE
 from stoa.people.effects import WRITTEN, tell_written, telling
+from stoa.people.groups_leaving import leave_groups
 from stoa.people.identity_locks import lock_all_identifiers
 from stoa.people.joins import join_as_fits
 from stoa.people.keys import ask_for_keys
@@ -176,6 +177,8 @@ async def apply_batch(tx: TenantTx, batch: Batch) -> int:
     # Who cannot move keeps a name, which may stop the next one in turn.
     while kinds["resources"] and await on.execute(CLASHES_OF_NAMES):
         pass
+    if kinds["gone"] or kinds["changed"]:
+        await leave_groups(tx, batch)
     if kinds["gone"]:
         taken += await on.execute(_DELETE_RECORDS)
         # Whoever had a deleted record for a manager is found by the record's key, which needs no record.

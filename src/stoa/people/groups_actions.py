@@ -110,8 +110,8 @@ async def remove_group(tx: TenantTx, group: Group) -> GroupChanged:
 async def end_memberships(tx: TenantTx, source_id: SourceId, resource_ids: Collection[ResourceId]) -> None:
     """Takes records that leave their source out of all its groups. Inactive ones are not meant: they stay members.
 
-    To be called before the persons are locked. It is not held: who has no record has no access either, which is
-    guarded for itself.
+    Nothing of it waits: who has no record has no access either, which is guarded for itself, and while that waits
+    nobody calls this.
     """
     rows = await tx.fetch(_GROUPS_OF, tx.tenant_id, list(resource_ids), source_id)
     for row in rows:

@@ -105,7 +105,8 @@ async def members_page(tx: TenantTx, group_id: UUID, *, after: UUID | None = Non
         f"""SELECT r.resource_id, r.person_id, {_NAME} AS display FROM (
           SELECT m.resource_id FROM group_member m WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.asserted
             AND ($3::uuid IS NULL OR m.resource_id > $3) ORDER BY m.resource_id LIMIT $4) AS m
-        JOIN source_record r ON r.tenant_id = $1 AND r.resource_id = m.resource_id ORDER BY r.resource_id""",
+        JOIN source_record r ON r.tenant_id = $1 AND r.resource_id = m.resource_id AND r.present
+        ORDER BY r.resource_id""",
         *(tx.tenant_id, group_id, after, limit),
     )
     return [Member(row["resource_id"], row["person_id"], row["display"]) for row in rows]
@@ -116,7 +117,7 @@ async def members_of(tx: TenantTx, group_ids: Collection[GroupId]) -> dict[Group
     found: dict[GroupId, list[Member]] = {group_id: [] for group_id in group_ids}
     rows = await tx.fetch(
         f"""SELECT m.group_id, r.resource_id, r.person_id, {_NAME} AS display FROM group_member m
-        JOIN source_record r ON r.tenant_id = $1 AND r.resource_id = m.resource_id
+        JOIN source_record r ON r.tenant_id = $1 AND r.resource_id = m.resource_id AND r.present
         WHERE m.tenant_id = $1 AND m.group_id = ANY($2) AND m.asserted ORDER BY m.group_id, m.resource_id""",
         *(tx.tenant_id, list(group_ids)),
     )

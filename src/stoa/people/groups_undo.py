@@ -62,7 +62,7 @@ WITH journal AS MATERIALIZED (%(journal)s
   WHERE strpos(n.subject, '/') > 0 AND n.made <> n.gone
 ), memberships AS (
   SELECT s.subject, s.resource_id, s.ord, s.made, r.person_id, g.display_name, g.group_id,
-    coalesce(m.asserted, false) AS is_in, coalesce(r.present, false) AS known,
+    coalesce(m.asserted, false) AS is_in, r.resource_id IS NOT NULL AS known,
     coalesce(g.present, false) OR EXISTS (SELECT FROM groups o WHERE o.group_id = s.group_id AND o.returns) AS has_group
   FROM sides s
   LEFT JOIN person_group g ON g.tenant_id = $1 AND g.group_id = s.group_id

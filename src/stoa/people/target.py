@@ -12,6 +12,7 @@ from stoa.people.authority import authority
 from stoa.people.bulk import apply_batch
 from stoa.people.dates import tenant_today
 from stoa.people.fields import FIELDS
+from stoa.people.groups_leaving import leave_groups
 from stoa.people.journal import TARGET
 from stoa.people.plan import clear_stage, plan_due, plan_report, redone
 from stoa.people.releasing import end_holds, release
@@ -39,6 +40,7 @@ class People:
     async def apply(self, tx: TenantTx, batch: Batch) -> int:
         """See `changes.target.Target`."""
         if batch.run.kind is RunKind.SCIM_HOLD:
+            await leave_groups(tx, batch, gone=True)
             await release(tx, batch)
             return 0
         turn = await turn_of(tx, batch.run)
