@@ -87,9 +87,11 @@ class RequestLog:
     async def close(self) -> None:
         """Writes what waits, if that can be done within some seconds. What is noted later is lost."""
         self._closing.set()
-        if self._flushing is not None:
-            await asyncio.wait({self._flushing}, timeout=CLOSE_SECONDS)
-            self._flushing.cancel()
+        flushing = self._flushing
+        if flushing is not None:
+            await asyncio.wait({flushing}, timeout=CLOSE_SECONDS)
+            flushing.cancel()
+            await asyncio.wait({flushing})
         try:
             await asyncio.wait_for(self.flush(), CLOSE_SECONDS)
         except (TimeoutError, *TROUBLE) as error:

@@ -1,7 +1,8 @@
 """What of a request is written down, and how: secrets never, names as keyed digests, the rest sealed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from hashlib import blake2b
 from typing import Any, Final, cast
 from urllib.parse import unquote_plus, urlsplit
@@ -10,6 +11,7 @@ import msgspec
 
 from stoa.identity.scim.log_model import MOST_ANSWER, MOST_REQUEST, Noted, Sealed
 from stoa.identity.scim.model import LIST_SCHEMA, Mutability
+from stoa.identity.scim.own_model import OwnSchema
 from stoa.identity.scim.schemas import USERS
 from stoa.identity.scim.validation import is_list, is_object
 from stoa.kernel.fold import fold
@@ -31,16 +33,21 @@ _LIST: Final = f'"{LIST_SCHEMA}"'.encode()
 _DEEPEST: Final = 40
 
 
-def is_secret(name: str) -> bool:
-    """Whether the value of an attribute of this name, or at this path, is never kept."""
+def is_secret(name: str, more: AbstractSet[str] = frozenset()) -> bool:
+    """Whether the value of an attribute of this name, or at this path, is never kept.
+
+    more: names, in lower case, of attributes that the tenant has made write-only.
+    """
     last = re.sub(r"\[[^\]]*\]", "", name).rpartition(":")[2].lower()
-    return any(part in _WRITE_ONLY or _SECRET.search(part) is not None for part in last.split("."))
+    return any(part in _WRITE_ONLY or part in more or _SECRET.search(part) is not None for part in last.split("."))
 
 
 # ------------------------------------------------------------------ taking secrets out
 
 
-def without_secrets(value: Any, removed: list[str], at: str = "", depth: int = 0) -> Any:
+def without_secrets(
+    value: Any, removed: list[str], more: AbstractSet[str] = frozenset(), at: str = "", depth: int = 0
+) -> Any:
     """`value`, as JSON, without what is secret. Where something stood is added to `removed`.
 
     An operation of a PATCH whose path names a secret goes as a whole.
@@ -52,31 +59,46 @@ def without_secrets(value: Any, removed: list[str], at: str = "", depth: int = 0
         kept: dict[str, Any] = {}
         for name, one in value.items():
             place = f"{at}.{name}" if at else name
-            if is_secret(name):
+            if is_secret(name, more):
                 removed.append(place)
             else:
-                kept[name] = without_secrets(one, removed, place, depth + 1)
+                kept[name] = without_secrets(one, removed, more, place, depth + 1)
         return kept
     if is_list(value):
         found: list[Any] = []
         for number, one in enumerate(value):
             place = f"{at}[{number}]"
-            if is_object(one) and _sets_secret(one):
+            if is_object(one) and _sets_secret(one, more):
                 removed.append(place)
             else:
-                found.append(without_secrets(one, removed, place, depth + 1))
+                found.append(without_secrets(one, removed, more, place, depth + 1))
         return found
     return value
 
 
-def _sets_secret(operation: Mapping[str, Any]) -> bool:
+def _sets_secret(operation: Mapping[str, Any], more: AbstractSet[str]) -> bool:
     path = next((value for name, value in operation.items() if name.lower() == "path"), None)
-    return isinstance(path, str) and is_secret(path)
+    return isinstance(path, str) and is_secret(path, more)
 
 
-def safe_query(query: str) -> str:
+def safe_query(query: str, more: AbstractSet[str] = frozenset()) -> str:
     """The query as it was sent; nothing of it if it names something secret."""
-    return _NOT_KEPT if _SECRET.search(unquote_plus(query).lower()) is not None else query
+    asked = unquote_plus(query).lower()
+    return _NOT_KEPT if _SECRET.search(asked) is not None or any(name in asked for name in more) else query
+
+
+def write_only_of(schemas: Iterable[OwnSchema]) -> frozenset[str]:
+    """The names, in lower case, of attributes that a tenant has made write-only; those of retired schemas too, which
+    clients may send still.
+    """
+    found: set[str] = set()
+    waiting = [attribute for schema in schemas for attribute in schema.attributes]
+    while waiting:
+        one = waiting.pop()
+        waiting.extend(one.sub_attributes)
+        if one.mutability == Mutability.WRITE_ONLY.value:
+            found.add(one.name.lower())
+    return frozenset(found)
 
 
 # ------------------------------------------------------------------ what is stored
@@ -93,14 +115,17 @@ def shown_path(path: tuple[str, ...]) -> str:
     return "/" + "/".join(parts)
 
 
-def sealed_of(noted: Noted, why: str = "") -> tuple[Sealed, Any]:
-    """What is sealed of a request, and its body as JSON without secrets; None where there is none."""
+def sealed_of(noted: Noted, more: AbstractSet[str] = frozenset(), why: str = "") -> tuple[Sealed, Any]:
+    """What is sealed of a request, and its body as JSON without secrets; None where there is none.
+
+    more: as of `is_secret`.
+    """
     request, removed = noted.request, list[str]()
     body: Any = None
     kept, no_json = b"", False
     if request.body:
         try:
-            body = without_secrets(_decode(request.body), removed)
+            body = without_secrets(_decode(request.body), removed, more)
             # Written anew in any case: of a name that stands twice, what stood first was not looked at.
             kept = _encode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -108,7 +133,7 @@ def sealed_of(noted: Noted, why: str = "") -> tuple[Sealed, Any]:
     answer = _answer(noted.answer.body)
     return Sealed(
         path="/" + "/".join(request.path),
-        query=safe_query(noted.arrival.query),
+        query=safe_query(noted.arrival.query, more),
         request=kept[:MOST_REQUEST],
         request_bytes=len(request.body),
         cut=len(kept) > MOST_REQUEST,

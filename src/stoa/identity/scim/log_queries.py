@@ -60,17 +60,23 @@ SELECT max(last_at) AS last_at, max(success_at) AS success_at,
   coalesce(sum(requests) FILTER (WHERE hour > $3), 0)::bigint AS requests,
   coalesce(sum(errors) FILTER (WHERE hour > $3), 0)::bigint AS errors
 FROM scim_hour WHERE tenant_id = $1 AND source_id = $2"""
-# Each arm by an index of its own. Names of records are looked up besides: requests that name a user by id have none.
+# Each arm by an index of its own. Requests that name a user by id alone are found by the records that have the name, or
+# that another request with the name was about.
 _NAMED: Final = """
+WITH named AS MATERIALIZED (
+  (SELECT request_id, resource_id FROM scim_request WHERE tenant_id = $1 AND name_key = $3 AND source_id = $2
+   ORDER BY request_id DESC LIMIT $6)
+  UNION (SELECT request_id, resource_id FROM scim_request WHERE tenant_id = $1 AND external_key = $3 AND source_id = $2
+   ORDER BY request_id DESC LIMIT $6)
+  UNION (SELECT request_id, resource_id FROM scim_request WHERE tenant_id = $1 AND email_key = $3 AND source_id = $2
+   ORDER BY request_id DESC LIMIT $6)
+), about AS MATERIALIZED (
+  SELECT resource_id FROM named WHERE resource_id IS NOT NULL UNION SELECT unnest($4::uuid[]))
 SELECT request_id FROM (
-  (SELECT request_id FROM scim_request WHERE tenant_id = $1 AND name_key = $3 AND source_id = $2
-   ORDER BY request_id DESC LIMIT $6)
-  UNION (SELECT request_id FROM scim_request WHERE tenant_id = $1 AND external_key = $3 AND source_id = $2
-   ORDER BY request_id DESC LIMIT $6)
-  UNION (SELECT request_id FROM scim_request WHERE tenant_id = $1 AND email_key = $3 AND source_id = $2
-   ORDER BY request_id DESC LIMIT $6)
-  UNION (SELECT q.request_id FROM unnest($4::uuid[]) AS one(id) CROSS JOIN LATERAL (
-    SELECT request_id FROM scim_request WHERE tenant_id = $1 AND resource_id = one.id AND source_id = $2
+  SELECT request_id FROM named
+  UNION (SELECT q.request_id FROM about CROSS JOIN LATERAL (
+    SELECT request_id FROM scim_request
+    WHERE tenant_id = $1 AND resource_id = about.resource_id AND source_id = $2
     ORDER BY request_id DESC LIMIT $6) q)
   UNION (SELECT request_id FROM scim_request WHERE tenant_id = $1 AND request_id = $5 AND source_id = $2)) AS found
 ORDER BY request_id DESC LIMIT $6"""

@@ -1,6 +1,7 @@
 """Storing lines of the log, and the hours of their sources."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -9,8 +10,9 @@ import msgspec
 
 from stoa.db.transactions import TenantTx
 from stoa.identity.scim.http import Word
-from stoa.identity.scim.log_body import digest, names_of, only_resource, sealed_of, shown_path
+from stoa.identity.scim.log_body import digest, names_of, only_resource, sealed_of, shown_path, write_only_of
 from stoa.identity.scim.log_model import FAILED, Noted
+from stoa.identity.scim.own_queries import own_schemas
 from stoa.identity.scim.silence import heard_again
 from stoa.kernel.ids import SourceId, parse_id
 from stoa.tenants.sealing import Sealer
@@ -82,16 +84,19 @@ async def store(
 
     lost: requests before these that were not written. clock: `monotonic` at `tx.now`. why: see `Sealed`.
     """
-    rows = [_row(tx, vault, one, clock, why) for one in lines]
+    write_only = write_only_of(await own_schemas(tx))
+    rows = [_row(tx, vault, one, clock, write_only, why) for one in lines]
     rows[0]["lost"] = lost
     await tx.execute(_INSERT, tx.tenant_id, *([row[name] for row in rows] for name in _COLUMNS))
     await _count(tx, [(one, row["at"]) for one, row in zip(lines, rows, strict=True) if one.arrival.actor is None])
     tx.wake(CHANNEL)
 
 
-def _row(tx: TenantTx, vault: Vault, noted: Noted, clock: float, why: str) -> dict[str, Any]:
+def _row(
+    tx: TenantTx, vault: Vault, noted: Noted, clock: float, write_only: AbstractSet[str], why: str
+) -> dict[str, Any]:
     arrival, request, answer = noted.arrival, noted.request, noted.answer
-    sealed, body = sealed_of(noted, why)
+    sealed, body = sealed_of(noted, write_only, why)
     keys = {name: digest(vault.key, tx.tenant_id, text) for name, text in names_of(arrival.query, body).items()}
     outcome = answer.outcome
     written = None if outcome is None else outcome.written

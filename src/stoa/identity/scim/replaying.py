@@ -22,6 +22,7 @@ from stoa.identity.scim.log_body import path_of
 from stoa.identity.scim.log_model import Arrival, Line, Noted, Sealed
 from stoa.identity.scim.log_queries import Written, written_at
 from stoa.identity.scim.log_store import Vault, store
+from stoa.identity.scim.offers import offered_in
 from stoa.identity.scim.routes import handler_of
 from stoa.kernel.problems import BadInput, Conflict
 from stoa.web.visiting import Visit
@@ -149,7 +150,7 @@ async def _done(tx: TenantTx, line: Line, sealed: Sealed, base_url: str) -> Outl
     if shown is None:
         raise NotReplayable("The token that it came with is gone.", hint="The provider can send it again.")
     asked = Request(line.method, path, query_of(sealed.query), _HEADERS, sealed.request)
-    answer = await handler(Call(tx, shown, line.source_id, asked, resource_id, base_url))
+    answer = await handler(Call(tx, shown, line.source_id, asked, resource_id, base_url, await offered_in(tx)))
     written = None if answer.outcome is None else answer.outcome.written
     return Outlook(answer, None if written is None else await written_at(tx, written.run_id, written.ord))
 
