@@ -48,6 +48,7 @@ from stoa.logs import set_up_logging
 from stoa.people import routes as people_routes
 from stoa.people import routes_bulk as people_bulk
 from stoa.people import routes_records as people_records
+from stoa.people import routes_roles as role_routes
 from stoa.people import routes_write as people_changes
 from stoa.people.pages import people_pages
 from stoa.people.queries import person_names
@@ -154,6 +155,7 @@ def api_operations(target: SyncTarget, sealer: Sealer, allow: AbstractSet[str]) 
         *event_routes.operations(),
         *people_records.operations(),
         *people_bulk.operations(),
+        *role_routes.operations(),
         *job_routes.operations(),
     )
 
