@@ -287,8 +287,8 @@ _UNIQUE = frozenset({"present", "user_name", "user_name_key", "scim_external_id"
 
 
 async def _update_record(tx: TenantTx, record: Record, changed: Mapping[str, Any]) -> Row | Refused:
-    """Writes the record, and locks the person: gives their row, which has the columns `recompute.LOCKED`, and as `waits`
-    whether an earlier word on their access is held.
+    """Writes the record, and locks the person: gives their row, which has the columns `recompute.LOCKED`, and as
+    `waits` whether an earlier word on their access is held.
     """
     sets = ", ".join(f"{name} = ${i}" for i, name in enumerate(changed, start=8))
     sql = f"""WITH said AS (

@@ -5,6 +5,7 @@ and touched by none after it.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from uuid import uuid5
@@ -35,7 +36,12 @@ class Entry:
 
 def window_of(tx: TenantTx, source_id: SourceId) -> RunId:
     """The id of the run of this source's present hour: the same in every process, so that nobody has to ask for it."""
-    return RunId(uuid5(source_id, f"window {tx.now:%Y-%m-%dT%H}Z"))
+    return _window(source_id, tx.now.replace(minute=0, second=0, microsecond=0))
+
+
+@lru_cache(maxsize=10_000)
+def _window(source_id: SourceId, hour: datetime) -> RunId:
+    return RunId(uuid5(source_id, f"window {hour:%Y-%m-%dT%H}Z"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,9 @@ async def records_named(
         may be older than the locks; the next statement sees all.
     """
     whole, numbers = lock_numbers(tx, locking)
-    rows = await tx.fetch(_NAMED, tx.tenant_id, source_id, user_name_key, scim_external_id, whole, numbers)
+    # Nobody has an empty name; NULL would have the planner make a plan of its own for each request.
+    names = (user_name_key or "", scim_external_id or "")
+    rows = await tx.fetch(_NAMED, tx.tenant_id, source_id, *names, whole, numbers)
     return [record_of(row) for row in rows]
 
 

@@ -100,7 +100,9 @@ async def recognise(tx: TenantTx, source_id: SourceId, asserted: Asserted, *, lo
         await lock_identifiers(tx, said.all_keys)
     row = await tx.fetchrow(
         _ASKED,
-        *(tx.tenant_id, source_id, said.employee_id_key, said.email_key, domain_of(said.email_key), subject_key),
+        # Nobody has an empty key; NULL would have the planner make a plan of its own for each request.
+        *(tx.tenant_id, source_id, said.employee_id_key or "", said.email_key or "", domain_of(said.email_key) or ""),
+        subject_key,
     )
     assert row is not None
     claimed: list[Row] = []

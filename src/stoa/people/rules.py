@@ -96,6 +96,8 @@ def effective(records: Iterable[Linked], ranking: Ranking) -> Effective:
 
 def in_order(records: Iterable[Linked], ranked: Sequence[SourceId]) -> list[Linked]:
     """The records from the strongest to the weakest: see `effective`."""
+    if isinstance(records, list) and len(records) < 2:
+        return records
     places = {source: place for place, source in enumerate(ranked)}
     return sorted(
         records,
