@@ -5,11 +5,16 @@ below knows it.
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
+import stoa
 from stoa.access.actions import EXPIRY_JOB
 from stoa.access.model import Credential
 from stoa.access.platform_log import check_platform_daily
@@ -35,6 +40,7 @@ from stoa.jobs.model import DeadJob
 from stoa.jobs.run import Handler
 from stoa.kernel.ids import CredentialId, parse_id
 from stoa.kernel.problems import Misconfigured
+from stoa.kernel.references import Reference
 from stoa.outbound.http import HttpClient
 from stoa.outbound.mail import FileMailbox, MailSender, SmtpSender, SmtpServer
 from stoa.people.counting import recount_all
@@ -58,6 +64,17 @@ from stoa.tenants.status import RECOUNT_JOB
 VERSION = version("stoa")
 # Connectors are found by scanning these packages, and by the entry point group `stoa.connectors`.
 CONNECTOR_PACKAGES = ("stoa.hris",)
+
+
+@cache
+def references() -> tuple[Reference, ...]:
+    """Where people are referred to, as every room's `refs.py` declares it."""
+    rooms = sorted(found.name for found in iter_modules(stoa.__path__, "stoa.") if found.ispkg)
+    modules = (f"{room}.refs" for room in rooms if find_spec(f"{room}.refs") is not None)
+    declared: list[Reference] = []
+    for module in modules:
+        declared += import_module(module).REFERENCES
+    return tuple(declared)
 
 
 @dataclass(frozen=True, slots=True)

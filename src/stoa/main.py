@@ -34,7 +34,7 @@ from stoa.api.versions import CHANGES
 from stoa.changes import routes as run_routes
 from stoa.changes.pages import run_pages
 from stoa.changes.rendering import render_changes
-from stoa.composition import VERSION, Platform, Store, base_url_of, platform
+from stoa.composition import VERSION, Platform, Store, base_url_of, platform, references
 from stoa.console.pages import console_pages
 from stoa.identity.scim.conformance_pages import conformance_pages
 from stoa.identity.scim.log import RequestLog, request_log, vault_of
@@ -47,6 +47,8 @@ from stoa.identity.scim.routes import scim_routes
 from stoa.logs import set_up_logging
 from stoa.people import routes as people_routes
 from stoa.people import routes_bulk as people_bulk
+from stoa.people import routes_duplicates as duplicate_routes
+from stoa.people import routes_merges as merge_routes
 from stoa.people import routes_records as people_records
 from stoa.people import routes_roles as role_routes
 from stoa.people import routes_write as people_changes
@@ -156,6 +158,8 @@ def api_operations(target: SyncTarget, sealer: Sealer, allow: AbstractSet[str]) 
         *people_records.operations(),
         *people_bulk.operations(),
         *role_routes.operations(),
+        *duplicate_routes.operations(),
+        *merge_routes.operations(references()),
         *job_routes.operations(),
     )
 

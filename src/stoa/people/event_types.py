@@ -124,6 +124,21 @@ class RecordChanged(Body, frozen=True):
     ]
 
 
+class DuplicateDecided(Body, frozen=True):
+    """Two people who may be one, of whom somebody decided."""
+
+    person_a: Annotated[str, Meta(description="The lower id of the two.")]
+    person_b: Annotated[str, Meta(description="The higher one.")]
+    score: Annotated[int | UnsetType, Meta(description="How much speaks for it, from 0 to 100.")] = UNSET
+    evidence: Annotated[list[str] | UnsetType, Meta(description="What the two share: `email`, ...")] = UNSET
+
+
+class MergingBarred(Body, frozen=True):
+    """Whether merges are forbidden."""
+
+    what: Annotated[str, Meta(description="`person`, or `source` for whoever has a record of it.")]
+
+
 class AuthorityChanged(Body, frozen=True):
     """Which source wins which field."""
 
@@ -185,7 +200,7 @@ class DecisionMade(Body, frozen=True):
 
 
 _SOURCE: Final = "01980f5e-6f2a-7c3e-9a51-0d6f4b1c2a10"
-_OTHER: Final = "01980f5e-6f2a-7c3e-9a51-0d6f4b1c2a11"
+_OTHER_SOURCE: Final = "01980f5e-6f2a-7c3e-9a51-0d6f4b1c2a11"
 _UNDECIDED: Final = {"verdict": None, "person_id": None}
 _DECISION: Final = {
     "decision_id": "01980f61-77aa-7b21-8c4f-2f6f0a9f4c55",
@@ -202,6 +217,7 @@ _WHOLE: Final = {
     "display_name": "Ada Byron",
     "hire_date": "2026-03-01",
 }
+_ONE: Final = "01980f60-2b7e-7a44-b0a9-77c2d5e8f101"
 _OTHER: Final = "01980f60-2b7e-7a44-b0a9-77c2d5e8f102"
 _ON, _OFF = {"active": True}, {"active": False}
 
@@ -256,7 +272,7 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
         example={
             "version": 2,
             "ranking": {"email": [_SOURCE]},
-            "before": {"email": [_OTHER, _SOURCE]},
+            "before": {"email": [_OTHER_SOURCE, _SOURCE]},
             "after": {"email": [_SOURCE]},
         },
     ),
@@ -277,7 +293,7 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
         version=1,
         body=ClaimsChanged,
         summary="People of other sources are recognised by another rule when this source sends them.",
-        example={"source_id": _SOURCE, "before": {_OTHER: None}, "after": {_OTHER: "user_name"}},
+        example={"source_id": _SOURCE, "before": {_OTHER_SOURCE: None}, "after": {_OTHER_SOURCE: "user_name"}},
     ),
     EventType(
         name="decision.made",
@@ -323,6 +339,34 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
         summary="A merge was split: the person is there again.",
         example={"before": None, "after": _WHOLE, "version": 6, "split_from": _OTHER},
         personal=True,
+    ),
+    EventType(
+        name="duplicate.dismissed",
+        version=1,
+        body=DuplicateDecided,
+        summary="Somebody decided that two people are not one.",
+        example={"person_a": _ONE, "person_b": _OTHER, "score": 55, "evidence": ["name_hire_date"]},
+    ),
+    EventType(
+        name="duplicate.reopened",
+        version=1,
+        body=DuplicateDecided,
+        summary="Somebody took back that two people are not one.",
+        example={"person_a": _ONE, "person_b": _OTHER},
+    ),
+    EventType(
+        name="merge.barred",
+        version=1,
+        body=MergingBarred,
+        summary="A person, or whoever has a record of a source, is never merged from now on.",
+        example={"what": "person"},
+    ),
+    EventType(
+        name="merge.allowed",
+        version=1,
+        body=MergingBarred,
+        summary="A person, or whoever has a record of a source, may be merged again.",
+        example={"what": "source"},
     ),
     _record(
         "created", "create", "nobody_matches", "A source has a new record, of a new person.", None, {**_WHOLE, **_STAYS}

@@ -151,7 +151,6 @@ class Returning:
     Attributes:
         back: records that would go back; staying: those that stay where they are, with the reason's code.
         withdrawn: picks that would be taken back; kept: those that somebody has changed since.
-        access: of the survivor now, of both afterwards.
         fields: of the survivor now (`survivor`), of the survivor (`result`) and the one split off (`absorbed`)
             afterwards.
     """
