@@ -86,6 +86,7 @@ class Database:
         read_only: bool = False,
         limit_seconds: int | None = None,
         also: str = "",
+        one_plan: bool = False,
     ) -> AsyncGenerator[TenantTx]:
         """A transaction inside one tenant, committed at the end of the block and undone by any exception.
 
@@ -93,12 +94,16 @@ class Database:
         limit_seconds: how long a statement may take; one that takes longer fails with TookTooLong.
         also: a SELECT that is run in the round trip of the beginning; `tx.found` says whether it gave a row. Nothing of
             it may come from outside: it cannot be given parameters.
+        one_plan: statements keep the plan they have for any parameters, instead of being planned anew where that seems
+            to pay: for requests that look things up by keys, whose planning costs more than their work.
         """
         now = self.clock() + await self._offset(tenant_id)
         # One round trip. The id is a UUID by type: nothing can be smuggled into this text.
         begin = f"BEGIN{' READ ONLY' if read_only else ''}; SET LOCAL stoa.tenant = '{tenant_id!s}'"
         if limit_seconds is not None:
             begin += f"; SET LOCAL statement_timeout = {limit_seconds * 1000:d}"
+        if one_plan:
+            begin += "; SET LOCAL plan_cache_mode = force_generic_plan"
         if also:
             begin += f"; {also}"
         async with self._rested(role, rests=read_only) as (connection, before):

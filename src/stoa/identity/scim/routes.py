@@ -39,6 +39,7 @@ Handler = Callable[[Call], Awaitable[Answer]]
 _ATTEMPTS: Final = 4
 # SQLSTATE of a statement that met its timeout.
 _QUERY_CANCELED: Final = "57014"
+_WRITING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _log: Final[Any] = structlog.get_logger("stoa.scim")
 
 
@@ -244,7 +245,7 @@ async def _visited(visit: _Visit, request: Request, query: str, found: _Found | 
     service = visit.service
     _, unchanged = service.senders.known(visit.tenant_id, visit.token)
     also = service.offers.unchanged(visit.tenant_id, unchanged)
-    async with service.database.tenant(visit.tenant_id, also=also) as tx:
+    async with service.database.tenant(visit.tenant_id, also=also, one_plan=request.method in _WRITING) as tx:
         known = await sender(tx, service.senders, visit.token, visit.trace_id, visit.arrival.address)
         if known is not None:
             credential, source_id = known
