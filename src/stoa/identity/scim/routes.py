@@ -245,7 +245,7 @@ async def _visited(visit: _Visit, request: Request, query: str, found: _Found | 
     service = visit.service
     _, unchanged = service.senders.known(visit.tenant_id, visit.token)
     also = service.offers.unchanged(visit.tenant_id, unchanged)
-    async with service.database.tenant(visit.tenant_id, also=also, one_plan=request.method in _WRITING) as tx:
+    async with service.database.tenant(visit.tenant_id, also=also, one_plan=_writes(request)) as tx:
         known = await sender(tx, service.senders, visit.token, visit.trace_id, visit.arrival.address)
         if known is not None:
             credential, source_id = known
@@ -266,6 +266,10 @@ def handler_of(path: tuple[str, ...], method: str) -> tuple[Handler, str]:
     """
     found = _find(path)
     return _handler(found, method), "" if found is None else found.resource_id
+
+
+def _writes(request: Request) -> bool:
+    return request.method in _WRITING and request.path[-1:] != (".search",)
 
 
 def _handler(found: _Found | None, method: str) -> Handler:
