@@ -19,7 +19,8 @@ ROWS: Final = """
 WITH told AS (
   SELECT ord, effect FROM (
     SELECT c.ord, false AS effect FROM change c
-    WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.ord BETWEEN $3 AND $4 AND c.state <> 'conflict'
+    WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.ord BETWEEN $3 AND $4
+      AND c.state NOT IN ('conflict', 'rejected')
     UNION ALL
     SELECT e.ord, true FROM effect e WHERE e.tenant_id = $1 AND e.run_id = $2 AND e.ord BETWEEN $3 AND $4) AS one
   ORDER BY ord, effect OFFSET $5 LIMIT $6)

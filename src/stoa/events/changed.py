@@ -19,6 +19,7 @@ _HAPPENED: Final = {
 # Columns of the store that mean nothing outside it; as do the folded copies, whose names end in _KEY.
 _INTERNAL: Final = frozenset({"row_hash", "raw"})
 _KEY: Final = "_key"
+_GROUP: Final = "group"
 # What a record says that is no value of the person.
 _MERGED_INTO: Final = "merged_into"
 _OF_RECORD: Final = frozenset({"present", "asserted_active", "manager_ref", "scim_external_id"})
@@ -34,6 +35,8 @@ def event_of(row: Mapping[str, Any] | Row, run_id: RunId) -> Event:
 
 
 def _change(row: Mapping[str, Any] | Row, run_id: RunId) -> Event:
+    if row["target"] == _GROUP:
+        return _of_group(row, run_id)
     body = {
         "action": row["action"],
         "reason": row["reason"],
@@ -46,6 +49,31 @@ def _change(row: Mapping[str, Any] | Row, run_id: RunId) -> Event:
     }
     type_ = f"{row['target']}_record.{_HAPPENED[row['action']]}"
     return Event(type_, subject=str(row["person_id"]), body=body)
+
+
+def _of_group(row: Mapping[str, Any] | Row, run_id: RunId) -> Event:
+    """A change of a group itself, or of a membership, whose subject is `group/record`."""
+    group_id, _, record = row["subject"].partition("/")
+    action: str = row["action"]
+    before, after = outside(row["before"]), outside(row["after"])
+    body: dict[str, Any] = {
+        "action": action,
+        "reason": row["reason"],
+        "run_id": str(run_id),
+        "source_id": str(row["source_id"]),
+        "group_id": group_id,
+    }
+    if record:
+        type_ = "group.member_added" if action == "create" else "group.member_removed"
+        return Event(type_, str(row["person_id"]), body | {"resource_id": record, "before": before, "after": after})
+    # A group that goes leaves its row behind, and may come back to it.
+    before = None if before is None or action == "create" else _without_state(before)
+    after = None if after is None or action == "remove" else _without_state(after)
+    return Event(f"group.{_HAPPENED[action]}", f"group:{group_id}", body | {"before": before, "after": after})
+
+
+def _without_state(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name != "present"}
 
 
 def _effect(row: Mapping[str, Any] | Row) -> Event:

@@ -40,7 +40,10 @@ BINDING: Final[Binding] = {attribute.name: Column(f"x.{attribute.name}") for att
 LOOKED_THROUGH: Final = 20_000
 # A transaction's time is that of its beginning, and its place that of its end: none takes longer than this.
 _LONGEST_TRANSACTION: Final = timedelta(hours=2)
-_FREQUENT: Final = "person"
+# Of these types hardly any stands in the log itself: they are told by changes of runs.
+_FREQUENT: Final = ("person", "group.")
+# Nor of these subjects.
+_GROUP: Final = "group:"
 # The entries with events of a person, and those of the changes of runs that are about them: of a run's entries the
 # last that begins at or before the change. Batches of changes do not overlap, and a single change begins its own entry.
 # $2: the person.
@@ -62,14 +65,17 @@ _OF_ENTRY: Final = """
       NULL::jsonb AS before, NULL::jsonb AS after, NULL::bigint AS version, NULL::jsonb AS made, NULL::text AS target
     FROM event v WHERE v.tenant_id = $1 AND v.entry_no = s.entry_no
     UNION ALL
-    SELECT 2 * (h.ord - s.ord_from), r.target || '_record.' || CASE h.action WHEN 'create' THEN 'created'
-        WHEN 'link' THEN 'linked' WHEN 'update' THEN 'updated' WHEN 'deactivate' THEN 'deactivated'
-        WHEN 'reactivate' THEN 'reactivated' ELSE 'removed' END,
-      h.person_id::text, NULL, false, h.action, h.reason, h.subject, h.source_id, h.resource_id, h.before, h.after,
+    SELECT 2 * (h.ord - s.ord_from), CASE WHEN strpos(h.subject, '/') > 0 AND r.target = 'group' THEN 'group.member_'
+        || CASE h.action WHEN 'create' THEN 'added' ELSE 'removed' END
+      ELSE r.target || CASE WHEN r.target = 'group' THEN '.' ELSE '_record.' END || CASE h.action
+        WHEN 'create' THEN 'created' WHEN 'link' THEN 'linked' WHEN 'update' THEN 'updated'
+        WHEN 'deactivate' THEN 'deactivated' WHEN 'reactivate' THEN 'reactivated' ELSE 'removed' END END,
+      coalesce(h.person_id::text, r.target || ':' || h.subject), NULL,
+      false, h.action, h.reason, h.subject, h.source_id, h.resource_id, h.before, h.after,
       NULL, NULL, r.target
     FROM change h JOIN run r ON r.tenant_id = $1 AND r.run_id = h.run_id
     WHERE h.tenant_id = $1 AND h.run_id = s.run_id AND h.ord BETWEEN s.ord_from AND s.ord_to
-      AND h.state <> 'conflict' AND (s.ord_from = s.ord_to OR h.person_id = $2::uuid)
+      AND h.state NOT IN ('conflict', 'rejected') AND (s.ord_from = s.ord_to OR h.person_id = $2::uuid)
     UNION ALL
     SELECT 1, 'person.' || CASE WHEN f.before IS NULL THEN 'created'
         WHEN f.after IS NULL THEN 'removed' WHEN NOT f.after ? 'active' THEN 'updated'
@@ -271,7 +277,7 @@ def _searched(params: _Params, ask: TrailAsk) -> str:
 def _candidates(params: _Params, ask: TrailAsk, tests: Sequence[Test], place: tuple[Any, ...] | None, most: int) -> str:
     """A SELECT of the entries to look at, in order, by the most telling index that the filter's parts leave open."""
     table, where = "entry", ["tenant_id = $1"]
-    if (subject := _equal(tests, "subject")) is not None:
+    if (subject := _equal(tests, "subject")) is not None and not subject.startswith(_GROUP):
         table = "event"
         where.append(f"subject = {params.bind(subject)}")
         if params.values[1] is not None:

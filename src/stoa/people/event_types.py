@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 from msgspec import UNSET, Meta, UnsetType
 
 from stoa.events.catalogue import Body, EventType
+from stoa.people.groups_event_types import GROUP_EVENT_TYPES
 
 _Text = str | UnsetType | None
 _Flag = bool | UnsetType
@@ -264,6 +265,7 @@ _STAYS: Final = {**_ON, "asserted_active": True, "present": True}
 _LEFT: Final = {**_OFF, "asserted_active": False, "present": False}
 
 EVENT_TYPES: Final[tuple[EventType, ...]] = (
+    *GROUP_EVENT_TYPES,
     EventType(
         name="authority.changed",
         version=1,
