@@ -118,6 +118,18 @@ async def queue_rollback(tx: TenantTx, run_id: RunId, *, plan_only: bool = False
 FARTHEST_BACK = timedelta(days=30)
 
 
+def checked_since(since: datetime, now: datetime) -> datetime:
+    """The moment, if what was done from then on can be undone at once. Raises BadInput. Both are aware."""
+    if since > now:
+        raise BadInput("The moment has not come yet, so there is nothing to undo.", hint="Give one in the past.")
+    if since < now - FARTHEST_BACK:
+        raise BadInput(
+            f"The moment is more than {FARTHEST_BACK.days} days ago.",
+            hint="Give a later one, or roll back single runs: each page of a run offers it.",
+        )
+    return since
+
+
 async def queue_undo_since(
     tx: TenantTx, source_id: SourceId, since: datetime, targets: Sequence[str], *, plan_only: bool = True
 ) -> list[Run]:
@@ -130,13 +142,7 @@ async def queue_undo_since(
         BadInput: the moment has not come yet, or is too long ago.
         WrongState: such a run of the source is under way already, or waits for a decision.
     """
-    if since > tx.now:
-        raise BadInput("The moment has not come yet, so there is nothing to undo.", hint="Give one in the past.")
-    if since < tx.now - FARTHEST_BACK:
-        raise BadInput(
-            f"The moment is more than {FARTHEST_BACK.days} days ago.",
-            hint="Give a later one, or roll back single runs: each page of a run offers it.",
-        )
+    checked_since(since, tx.now)
     runs: list[Run] = []
     for target in targets:
         under_way = await open_undo(tx, source_id, target)

@@ -122,7 +122,7 @@ def _moment(visit: Visit, given: str) -> datetime:
         except ValueError:
             continue
         try:
-            return wall.replace(tzinfo=visit.zone).astimezone(UTC)
+            return actions.checked_since(wall.replace(tzinfo=visit.zone).astimezone(UTC), visit.now)
         except OverflowError:
             break
     raise BadInput(
