@@ -48,6 +48,7 @@ from stoa.people.duplicates import SEARCH_JOB, search_duplicates
 from stoa.people.groups_target import Groups
 from stoa.people.importing import importing_jobs
 from stoa.people.keys import KEYS_JOB, fill_keys
+from stoa.people.ranking import recomputing_jobs
 from stoa.people.target import People
 from stoa.settings import Settings
 from stoa.sync.connectors import discover
@@ -113,6 +114,7 @@ class Platform:
             KEYS_JOB: fill_keys,
             SEARCH_JOB: search_duplicates,
             **importing_jobs(),
+            **recomputing_jobs(),
             **forgetting_jobs(),
             **answer_jobs(),
             **webhook_jobs(),

@@ -93,6 +93,8 @@ async def next_open_run(tx: TenantTx, source_id: SourceId) -> Run | None:
     row = await tx.fetchrow(
         f"""SELECT {RUN_COLUMNS} FROM run WHERE tenant_id = $1 AND source_id = $2
         AND (state IN ('queued', 'planning', 'approved', 'applying') OR (state = 'planned' AND NOT plan_only))
+        -- Recomputing changes no record of a source: it has a job of its own.
+        AND kind <> 'recompute'
         ORDER BY state IN ('applying', 'approved') DESC, created_at, run_id LIMIT 1""",
         tx.tenant_id, source_id,
     )  # fmt: skip

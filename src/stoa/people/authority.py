@@ -7,7 +7,7 @@ from stoa.db.transactions import Row, TenantTx
 from stoa.events.actions import emit
 from stoa.events.model import Event
 from stoa.kernel.ids import SourceId
-from stoa.kernel.problems import BadInput, Conflict
+from stoa.kernel.problems import BadInput, Conflict, NotFound
 from stoa.people.fields import AUTHORITY_FIELDS
 
 # Without an authority version of its own, a tenant follows this order of kinds: a local edit was meant; HR owns
@@ -70,6 +70,36 @@ def _default_ranking(sources: Sequence[Row]) -> dict[str, Sequence[SourceId]]:
     ranking = {name: access if name in _ACCESS_FIELDS else people for name in AUTHORITY_FIELDS}
     # `active` is not ranked: an empty list lets every source count.
     return ranking | {"active": ()}
+
+
+async def ranking_with(tx: TenantTx, ranking: Mapping[str, Sequence[SourceId]]) -> Mapping[str, Sequence[SourceId]]:
+    """The ranking that would be in force if `ranking` were all that the tenant ranks.
+
+    Raises:
+        BadInput: there is no such field or source, or a source is named twice for a field.
+    """
+    rows = await tx.fetch("SELECT source_id, kind FROM source WHERE tenant_id = $1 ORDER BY source_id", tx.tenant_id)
+    _check(ranking, {row["source_id"] for row in rows})
+    return _default_ranking(rows) | {name: tuple(sources) for name, sources in ranking.items()}
+
+
+async def ranked_of(tx: TenantTx, version: int) -> dict[str, Sequence[SourceId]]:
+    """What a version ranks itself; of the other fields the default holds. Empty for version 0.
+
+    Raises:
+        NotFound: the tenant has no such version.
+    """
+    if version == 0:
+        return {}
+    known = await tx.fetchval(
+        "SELECT EXISTS (SELECT FROM authority_version WHERE tenant_id = $1 AND version = $2)", tx.tenant_id, version
+    )
+    if not known:
+        raise NotFound(f"There is no version {version} of the ranking.", hint="The page of it lists those there are.")
+    rows = await tx.fetch(
+        "SELECT field, ranked_sources FROM authority WHERE tenant_id = $1 AND version = $2", tx.tenant_id, version
+    )
+    return {row["field"]: tuple(SourceId(one) for one in row["ranked_sources"]) for row in rows}
 
 
 async def set_authority(tx: TenantTx, ranking: Mapping[str, Sequence[SourceId]], *, expected: int | None = None) -> int:
