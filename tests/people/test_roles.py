@@ -28,7 +28,7 @@ from .grouping import make_group, make_person, put_in, roles_in, take_out
 from .making import source
 
 A, B = GroupId(UUID(int=1)), GroupId(UUID(int=2))
-IN_A, IN_B = Membership(A, True, True, True), Membership(B, True, True, True)
+IN_A, IN_B = Membership(A, True), Membership(B, True)
 RULES = {A: {Role.ADMIN, Role.AUTHOR}, B: {Role.AUTHOR}}
 
 
@@ -40,9 +40,7 @@ RULES = {A: {Role.ADMIN, Role.AUTHOR}, B: {Role.AUTHOR}}
         ([IN_B], {Role.AUTHOR}),
         ([IN_A, IN_B, IN_B], {Role.ADMIN, Role.AUTHOR}),
         ([replace(IN_A, in_force=False), IN_B], {Role.AUTHOR}),
-        ([replace(IN_A, group_present=False)], set[Role]()),
-        ([replace(IN_A, record_present=False)], set[Role]()),
-        ([Membership(GroupId(UUID(int=3)), True, True, True)], set[Role]()),
+        ([Membership(GroupId(UUID(int=3)), True)], set[Role]()),
     ],
 )
 def test_a_person_has_what_any_group_that_counts_gives(memberships: list[Membership], has: set[Role]) -> None:
@@ -223,13 +221,11 @@ class Steps:
         for line in await role_map(self.tx):
             rules.setdefault(line.rule.group_id, set()).add(line.rule.role)
         rows = await self.tx.fetch(
-            """SELECT r.person_id, m.group_id, m.in_force, g.present, r.present AS there FROM group_member m
-            JOIN person_group g USING (tenant_id, group_id) JOIN source_record r USING (tenant_id, resource_id)"""
+            "SELECT r.person_id, m.group_id, m.in_force FROM group_member m JOIN source_record r USING (resource_id)"
         )
         mine: dict[Any, list[Membership]] = {}
         for row in rows:
-            one = Membership(row["group_id"], row["in_force"], row["present"], row["there"])
-            mine.setdefault(row["person_id"], []).append(one)
+            mine.setdefault(row["person_id"], []).append(Membership(row["group_id"], row["in_force"]))
         found = {person_id: {str(role) for role in roles_of(these, rules)} for person_id, these in mine.items()}
         return {person_id: has for person_id, has in found.items() if has}
 

@@ -22,7 +22,7 @@ CATALOGUE: Final = Catalogue(
         Attribute("manager_id", AttrType.UUID, cost=Cost.INDEXED),
         Attribute("created_at", AttrType.DATETIME),
         Attribute("updated_at", AttrType.DATETIME, cost=Cost.INDEXED),
-        # Groups that count: of records that their sources still have, and not held back.
+        # Groups as they count: while a change of one waits for an admin, what was before.
         Attribute(
             "groups",
             AttrType.COMPLEX,
@@ -52,9 +52,9 @@ BINDING: Final[Binding] = {
     **{name: Column(f"p.{name}") for name in (*_AS_SPELT, *_DATES, "manager_id", "created_at", "updated_at")},
     "groups": Exists(
         """source_record r JOIN group_member m ON m.tenant_id = $1 AND m.resource_id = r.resource_id AND m.in_force
-         JOIN person_group g ON g.tenant_id = $1 AND g.group_id = m.group_id AND g.present""",
+         JOIN person_group g ON g.tenant_id = $1 AND g.group_id = m.group_id""",
         {"value": Column("m.group_id"), "display": Column("g.display_name", "g.display_name_key")},
-        on="r.tenant_id = $1 AND r.person_id = p.person_id AND r.present",
+        on="r.tenant_id = $1 AND r.person_id = p.person_id",
     ),
     "roles": Exists(
         "person_role h",

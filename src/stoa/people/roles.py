@@ -18,14 +18,14 @@ CHANGED: Final = "person.roles_changed"
 _AT_ONCE: Final = 5_000
 _LOCK: Final = "SELECT 1 FROM person WHERE tenant_id = $1 AND person_id = ANY($2) ORDER BY person_id FOR UPDATE"
 
-# Roles of the person `p`: those that rules of groups in force give. $1 is the tenant. `roles_rules.roles_of` is the
-# definition.
+# Roles of the person `p`: those that the rules of their groups give. $1 is the tenant. `roles_rules.roles_of` is the
+# definition. Whether record and group are present is no matter: what leaves has its memberships ended, and where that
+# waits for an admin, what they give stays as well.
 _GIVEN: Final = """
       SELECT DISTINCT u.role FROM source_record r
       JOIN group_member m ON m.tenant_id = $1 AND m.resource_id = r.resource_id AND m.in_force
-      JOIN person_group g ON g.tenant_id = $1 AND g.group_id = m.group_id AND g.present
       JOIN {rules} ON {of_group}
-      WHERE r.tenant_id = $1 AND r.person_id = p.person_id AND r.present ORDER BY u.role"""
+      WHERE r.tenant_id = $1 AND r.person_id = p.person_id ORDER BY u.role"""
 
 
 def standing(rules: str, of_group: str) -> str:

@@ -131,7 +131,7 @@ class MemberLine:
     """One record in a group.
 
     Attributes:
-        record_present: whether the source still has the record; without it the membership gives nothing.
+        record_present: whether the source still has the record. One that left stays in while that waits.
         asserted: what the source says. in_force: what counts; the two differ while a change waits in `held_run`.
     """
 

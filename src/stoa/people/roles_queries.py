@@ -167,14 +167,14 @@ _OF_GROUP: Final[Mapping[str, str]] = {
     "gives": "ARRAY(SELECT u.role FROM role_rule u WHERE u.tenant_id = $1 AND u.group_id = g.group_id ORDER BY u.role)",
 }
 GROUP_TOLD: Final = tuple(_OF_GROUP)
-# The groups of the records `r`, present ones of a person; ROW and columns of the same.
+# The groups of the records `r`.
 _JOINED: Final = f"""JOIN group_member m ON m.tenant_id = $1 AND m.resource_id = r.resource_id
-  JOIN person_group g ON g.tenant_id = $1 AND g.group_id = m.group_id AND g.present
+  JOIN person_group g ON g.tenant_id = $1 AND g.group_id = m.group_id
   JOIN source s ON s.tenant_id = $1 AND s.source_id = g.source_id
-  WHERE r.present {{more}} ORDER BY g.display_name_key, g.group_id LIMIT {MOST_GROUPS}"""
-GROUPS_OF_MINE: Final = f"SELECT ROW({', '.join(_OF_GROUP.values())}) FROM mine r {_JOINED.format(more='')}"
+  {{where}} ORDER BY g.display_name_key, g.group_id LIMIT {MOST_GROUPS}"""
+GROUPS_OF_MINE: Final = f"SELECT ROW({', '.join(_OF_GROUP.values())}) FROM mine r {_JOINED.format(where='')}"
 _GROUPS_OF: Final = f"""SELECT {", ".join(f"{told} AS {name}" for name, told in _OF_GROUP.items())} FROM source_record r
-  {_JOINED.format(more="AND r.tenant_id = $1 AND r.person_id = $2")}"""
+  {_JOINED.format(where="WHERE r.tenant_id = $1 AND r.person_id = $2")}"""
 ROLE_TOLD: Final = ("role", "since")
 ROLES_OF: Final = (
     "SELECT (h.role, h.since) FROM person_role h WHERE h.tenant_id = $1 AND h.person_id = $2 ORDER BY h.role"

@@ -13,20 +13,12 @@ from stoa.people.roles_model import Role
 class Membership:
     """One record of a person in one group.
 
-    Attributes:
-        in_force: whether it counts. While a change is held, that may be other than what the source says.
-        group_present, record_present: whether the source still has the two.
+    in_force: whether it counts. While a change waits for an admin, that is other than what the source says. It is the
+    whole truth: the memberships of records and of groups that leave are ended.
     """
 
     group_id: GroupId
     in_force: bool
-    group_present: bool
-    record_present: bool
-
-    @property
-    def counts(self) -> bool:
-        """Whether the group's rules hold for the person."""
-        return self.in_force and self.group_present and self.record_present
 
 
 def roles_of(memberships: Iterable[Membership], rules: Mapping[GroupId, Set[Role]]) -> frozenset[Role]:
@@ -34,7 +26,7 @@ def roles_of(memberships: Iterable[Membership], rules: Mapping[GroupId, Set[Role
 
     memberships: of all of their records, whatever the source. An inactive person keeps them, without access.
     """
-    return frozenset(role for one in memberships if one.counts for role in rules.get(one.group_id, ()))
+    return frozenset(role for one in memberships if one.in_force for role in rules.get(one.group_id, ()))
 
 
 def leaves_nobody(admins: Set[object], losing: Set[object]) -> bool:
