@@ -127,7 +127,9 @@ async def in_parts(asked: list[Any], at_once: int = 8) -> list[Any]:
     return found
 
 
-def worker_of(database: Database, sealer: Sealer, client: HttpClient, batch_rows: int = 5_000) -> Worker:
+def worker_of(
+    database: Database, sealer: Sealer, client: HttpClient, batch_rows: int = 5_000, people: People | None = None
+) -> Worker:
     """A worker of runs."""
-    planner = Planner(People(), Opener({}, sealer, client, frozenset()), b"0123456789abcdef0123456789abcdef")
+    planner = Planner(people or People(), Opener({}, sealer, client, frozenset()), b"0123456789abcdef0123456789abcdef")
     return Worker(database, SourceWorker(planner, batch_rows).handlers())

@@ -1,7 +1,11 @@
-"""Suites of others against a running server. They find what we would not think of."""
+"""Suites of others against a running server, for two tenants at once. They find what we would not think of."""
 
 import asyncio
+import json
+import sys
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import httpx2
 import pytest
@@ -9,7 +13,9 @@ from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_tester import Status, check_server
 from scim2_tester.utils import CheckResult
 
-from tests.identity.conftest import MakeScim, Running
+from stoa.db.database import Database
+from tests.identity.conftest import MakeScim, Running, Scim
+from tests.identity.scim.test_own_schemas import describe
 
 
 def scim2_tester(address: str, token: str) -> list[CheckResult]:
@@ -18,14 +24,50 @@ def scim2_tester(address: str, token: str) -> list[CheckResult]:
         return check_server(SyncSCIMClient(http))
 
 
+async def scim_sanity(address: str, token: str) -> dict[str, Any]:
+    """What its probe reports."""
+    probing = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "scim_sanity", "probe", address, "--token", token),
+        *("--json-output", "--i-accept-side-effects"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await probing.communicate()
+    assert out, err.decode()
+    return json.loads(out)
+
+
+async def _two(make_scim: MakeScim, database: Database) -> list[Scim]:
+    """A plain tenant, and one that has described an extension of its own."""
+    plain, own = await make_scim(), await make_scim()
+    await describe(database, own)
+    return [plain, own]
+
+
 @pytest.mark.all
-async def test_scim2_tester_finds_nothing_in_two_tenants_at_once(running: Running, make_scim: MakeScim) -> None:
-    tenants = [await make_scim(), await make_scim()]
+async def test_scim2_tester_finds_nothing_in_two_tenants_at_once(
+    running: Running, make_scim: MakeScim, database: Database
+) -> None:
+    run: Callable[..., list[CheckResult]] = scim2_tester
+    tenants = await _two(make_scim, database)
     runs = await asyncio.gather(
-        *(asyncio.to_thread(scim2_tester, running.base_url + one.base, one.issued.token) for one in tenants)
+        *(asyncio.to_thread(run, running.base_url + one.base, one.issued.token) for one in tenants)
     )
     for results in runs:
         found = [f"{one.title}: {one.reason}" for one in results if one.status is not Status.SUCCESS]
         assert found == []
         # The suite says nothing when discovery leaves it without a resource to try.
-        assert Counter(one.resource_type for one in results)["User"] > 50
+        counts = Counter(one.resource_type for one in results)
+        assert counts["User"] > 50
+        assert counts["Group"] > 5
+
+
+@pytest.mark.all
+async def test_scim_sanity_finds_nothing_in_two_tenants_at_once(
+    running: Running, make_scim: MakeScim, database: Database
+) -> None:
+    tenants = await _two(make_scim, database)
+    reports = await asyncio.gather(*(scim_sanity(running.base_url + one.base, one.issued.token) for one in tenants))
+    for report in reports:
+        print(json.dumps(report)[:20000])
+        assert report == {}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from stoa.changes import actions
 from stoa.changes.model import RunState
 from stoa.db.database import Database
 from stoa.outbound.http import HttpClient
@@ -158,8 +159,8 @@ async def test_the_last_admin_is_never_shut_out_at_once(open_hall: OpenHall) -> 
     assert (await hall.alerts())[0][0] == "run_held"
 
 
-async def test_one_run_collects_what_comes_by_several_ways_at_once(
-    open_hall: OpenHall, make_scim: MakeScim, running: "object"
+async def test_one_run_collects_what_comes_on_many_connections_at_once(
+    open_hall: OpenHall, make_scim: MakeScim
 ) -> None:
     hall = await open_hall(40, floor=0, absolute=0)
     await in_parts([hall.scim("PATCH", f"/Users/{one}", patch_body(OFF)) for one in hall.ids], at_once=40)
@@ -180,8 +181,10 @@ async def test_killed_in_the_middle_of_applying_another_worker_goes_on(
     hall = await open_hall(60, floor=0, absolute=0)
     await hall.deactivate(hall.ids[:50])
     run = await hall.held()
+    async with hall.database.tenant(hall.scim.tenant_id) as tx:
+        await actions.approve(tx, run.run_id)
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.identity.scim.halting_worker", str(hall.scim.tenant_id), str(run.run_id)),
+        *(sys.executable, "-m", "tests.identity.scim.halting_worker", str(hall.scim.tenant_id), str(hall.source_id)),
         cwd=_ROOT, env=process_env, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     async with asyncio.timeout(60):
@@ -193,7 +196,7 @@ async def test_killed_in_the_middle_of_applying_another_worker_goes_on(
     assert (half.state, half.changes_done) == (RunState.APPLYING, 10)
     assert len(await hall.active()) == 50
     async with hall.database.tenant(hall.scim.tenant_id) as tx:
-        await tx.execute("UPDATE job SET lease_until = NULL, attempts = 0 WHERE tenant_id = $1", tx.tenant_id)
+        await tx.execute("UPDATE job SET lease_until = $2 WHERE tenant_id = $1", tx.tenant_id, tx.now)
     await hall.work()
     assert (await hall.run(run.run_id)).state is RunState.APPLIED
     assert await hall.active() == set(hall.ids[50:])
