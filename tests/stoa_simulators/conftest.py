@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote_plus
 
 import httpx2
@@ -34,10 +34,11 @@ class Sent:
 
 @dataclass
 class ForeignServer:
-    """Keeps users by id, of PATCH applies `active` alone, and answers from `script` first."""
+    """Keeps users and groups by id, of a user's PATCH applies `active` alone, and answers from `script` first."""
 
     sent: list[Sent] = field(default_factory=list)
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
+    groups: dict[str, dict[str, Any]] = field(default_factory=dict)
     script: deque[tuple[int, dict[str, str], bool]] = field(default_factory=deque)
 
     def app(self) -> Starlette:
@@ -46,6 +47,8 @@ class ForeignServer:
             routes=[
                 Route(many, self._many, methods=["GET", "POST"]),
                 Route(one, self._one, methods=["GET", "PUT", "PATCH", "DELETE"]),
+                Route("/scim/v2/Groups", self._many_groups, methods=["GET", "POST"]),
+                Route("/scim/v2/Groups/{id}", self._one_group, methods=["GET", "PUT", "PATCH", "DELETE"]),
             ]
         )
 
@@ -94,6 +97,63 @@ class ForeignServer:
                 pass
         return JSONResponse(user)
 
+    def members(self, name: str) -> set[str]:
+        """The user names of the members of the group of that name."""
+        group = next(group for group in self.groups.values() if group["displayName"] == name)
+        return {self.users[one]["userName"] for one in group["members"]}
+
+    async def _many_groups(self, request: Request) -> Response:
+        body = await self._record(request)
+        if request.method == "POST":
+            group: dict[str, Any] = {
+                "id": f"group-{len(self.groups) + 1}",
+                "displayName": body["displayName"],
+                "members": [],
+            }
+            self.groups[identity] = group
+            return JSONResponse(group, 201)
+        wanted = unquote_plus(request.url.query).partition('eq "')[2].partition('"')[0]
+        found = [group for group in self.groups.values() if wanted == group["displayName"]]
+        return JSONResponse({"totalResults": len(found), "Resources": found})
+
+    async def _one_group(self, request: Request) -> Response:
+        body = await self._record(request)
+        group = self.groups.get(request.path_params["id"])
+        if group is None:
+            return JSONResponse({"detail": "no such group", "status": "404"}, 404)
+        match request.method:
+            case "PUT":
+                group.update(displayName=body["displayName"], members=[one["value"] for one in body["members"]])
+            case "PATCH":
+                for operation in body["Operations"]:
+                    self._patch_group(group, operation)
+                return Response(status_code=204)
+            case "DELETE":
+                del self.groups[group["id"]]
+                return Response(status_code=204)
+            case _:
+                pass
+        return JSONResponse(group)
+
+    @staticmethod
+    def _patch_group(group: dict[str, Any], operation: dict[str, Any]) -> None:
+        verb: str = operation["op"].lower()
+        path: str | None = operation.get("path")
+        value: Any = operation.get("value")
+        named = _ids(value)
+        if path is None:
+            group["displayName"] = value["displayName"]
+        elif path == "displayName":
+            group["displayName"] = value
+        elif path.startswith("members["):
+            group["members"] = [one for one in group["members"] if one != path.partition('"')[2].partition('"')[0]]
+        elif verb == "add":
+            group["members"] += [one for one in named if one not in group["members"]]
+        elif verb == "remove":
+            group["members"] = [one for one in group["members"] if one not in named]
+        else:
+            group["members"] = named
+
     @staticmethod
     def _activate(user: dict[str, Any], operations: list[dict[str, Any]]) -> None:
         for operation in operations:
@@ -102,6 +162,10 @@ class ForeignServer:
                 user["active"] = str(value).lower() == "true"
             elif isinstance(value, dict) and "active" in value:
                 user["active"] = value["active"]
+
+
+def _ids(members: Any) -> list[str]:
+    return [one["value"] for one in cast("list[dict[str, str]]", members)] if isinstance(members, list) else []
 
 
 @dataclass

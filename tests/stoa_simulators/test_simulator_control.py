@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from stoa_simulators.company import Status
 from stoa_simulators.estate import Estate, build_estate
 from stoa_simulators.server import create_app
 
@@ -103,6 +104,12 @@ async def test_faults_are_set_and_cleared(client: httpx2.AsyncClient) -> None:
         ("provision", {"scim_base_url": "ftp://x", "token": "t"}),
         ("provision", {"scim_base_url": "http://x", "token": "t", "concurrency": 0}),
         ("provision", {"token": "t"}),
+        ("provision", {"scim_base_url": "http://x", "token": "t", "groups": "some"}),
+        ("happen", {"event": "left", "employee_id": "nobody"}),
+        ("happen", {"event": "announced"}),
+        ("assignments", {"employee_ids": ["nobody"], "assigned": False}),
+        ("wrong-mapping", {"count": 0}),
+        ("wrong-mapping", {"count": 100_000}),
     ],
 )
 async def test_bad_orders_are_refused_with_a_reason(
@@ -111,6 +118,62 @@ async def test_bad_orders_are_refused_with_a_reason(
     response = await client.post(f"/control/companies/acme/{path}", json=body)
     assert response.status_code == 400
     assert response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"name": " ", "department": "Sales"},
+        {"name": "x" * 201, "department": "Sales"},
+        {"name": "x"},
+        {"name": "x", "department": "Sales", "employee_ids": []},
+        {"name": "x", "employee_ids": ["nobody"]},
+    ],
+)
+async def test_a_group_that_cannot_be_is_refused(client: httpx2.AsyncClient, body: dict[str, Any]) -> None:
+    response = await client.put("/control/companies/acme/groups/sales", json=body)
+    assert (response.status_code, bool(response.json()["detail"])) == (400, True)
+    assert (await client.get("/control/companies/acme/groups")).json() == {"groups": []}
+
+
+async def test_everything_can_be_made_to_happen_to_one_worker(estate: Estate, client: httpx2.AsyncClient) -> None:
+    company = estate["acme"].company
+    leaf = next(p for p in company.people.values() if p.status == "active" and p.manager_employee_id)
+    for event, changed in (
+        ("moved", None),
+        ("renamed", "email"),
+        ("left", "termination_date"),
+        ("rehired", "wid"),
+    ):
+        order = {"event": event, "employee_id": leaf.employee_id}
+        answer = (await client.post("/control/companies/acme/happen", json=order)).json()
+        own = next(one for one in answer["events"] if one["employee_id"] == leaf.employee_id)
+        assert own["kind"] == event
+        assert changed is None or changed in {one["field"] for one in own["changes"]}
+    joined = (await client.post("/control/companies/acme/happen", json={"event": "joined"})).json()["events"]
+    assert [event["kind"] for event in joined] == ["joined"]
+    assert company.people[joined[0]["employee_id"]].hire_date == company.today
+
+
+async def test_groups_and_assignments_are_kept_until_they_are_changed(
+    estate: Estate, client: httpx2.AsyncClient
+) -> None:
+    one, company = "/control/companies/acme", estate["acme"].company
+    department = next(p.department for p in company.people.values() if p.manager_employee_id)
+    sales = (await client.put(f"{one}/groups/sales", json={"name": "Sales", "department": department})).json()
+    assert sales["members"] == sum(p.department == department for p in company.with_status(Status.ACTIVE))
+    assert (await client.get(f"{one}/groups")).json() == {"groups": [sales]}
+    cleared = (await client.put(f"{one}/groups/sales", json={"name": "Sales", "employee_ids": []})).json()
+    assert cleared["members"] == 0
+    assert (await client.delete(f"{one}/groups/sales")).status_code == 204
+    assert (await client.delete(f"{one}/groups/sales")).status_code == 404
+    gone = (await client.post(f"{one}/wrong-mapping", json={"count": 5})).json()["unassigned"]
+    assert len(gone) == 5
+    assert (await client.get(f"{one}/assignments")).json() == {"unassigned": sorted(gone)}
+    order = {"employee_ids": gone[:1], "assigned": True}
+    assert (await client.post(f"{one}/assignments", json=order)).json() == {"unassigned": sorted(gone[1:])}
+    assert (await client.delete(f"{one}/wrong-mapping")).status_code == 204
+    assert (await client.get(f"{one}/assignments")).json() == {"unassigned": []}
 
 
 async def test_unknown_companies_and_bad_cursors(client: httpx2.AsyncClient) -> None:
