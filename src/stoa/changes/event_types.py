@@ -17,7 +17,7 @@ class RunChanged(Body, frozen=True):
     """A run, and the step that it took."""
 
     kind: Annotated[str, Meta(description="What made it: `sync`, `rollback`, `due`, ...")]
-    target: Annotated[str, Meta(description="What it changes: `person`.")]
+    target: Annotated[str, Meta(description="What it changes: `person` or `group`.")]
     source_id: Annotated[str, Meta(description="The source whose records it changes.")]
     connection_id: Annotated[str | None, Meta(description="The connection that it reads, if any.")]
     of_run: Annotated[str | None, Meta(description="Of a rollback: the run that it undoes.")]

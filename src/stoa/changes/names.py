@@ -58,12 +58,21 @@ def _machine(visit: Visit, sort: str) -> str:
 
 async def subject_names(tx: TenantTx, names: SubjectNames, changes: Sequence[Change]) -> dict[int, str]:
     """What to call whom each change is about, by its ord: as its own row says, else as `names` knows."""
-    found = {change.ord: own for change in changes if (own := _own(change.after) or _own(change.before)) is not None}
-    missing = [change for change in changes if change.ord not in found]
+    found = {
+        change.ord: own
+        for change in changes
+        if not is_membership(change) and (own := _own(change.after) or _own(change.before)) is not None
+    }
+    missing = [change for change in changes if change.ord not in found and change.person_id is not None]
     if missing:
         known = await names(tx, sorted({change.person_id for change in missing}))
         found |= {change.ord: known[change.person_id] for change in missing if change.person_id in known}
     return found
+
+
+def is_membership(change: Change) -> bool:
+    """Whether a change puts somebody into a group, or takes them out: it names the group, and is about the person."""
+    return change.person_id is not None and "group_id" in (change.after or change.before or {})
 
 
 def _own(document: Mapping[str, Any] | None) -> str | None:

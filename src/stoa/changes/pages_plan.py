@@ -15,7 +15,7 @@ from stoa.changes import words
 from stoa.changes.browsing import ChangesAsk, ChangesPage, changes_found
 from stoa.changes.catalogue import CHANGES
 from stoa.changes.model import Action, Change
-from stoa.changes.names import SubjectNames, subject_names
+from stoa.changes.names import SubjectNames, is_membership, subject_names
 from stoa.changes.pages_run import ONE
 from stoa.changes.rendering import is_outside, outside
 from stoa.changes.story import Story, story_of
@@ -108,6 +108,10 @@ def _told(change: Change, name: str | None, reason: str) -> _Told:
 
 def has_person(change: Change) -> bool:
     """Whether there is a person to go to: not yet for one who is to be made, and not any more for one who went."""
+    if change.person_id is None:
+        return False
+    if is_membership(change):
+        return True
     there = change.action is not Action.CREATE or change.state == "applied"
     return there and not (change.action is Action.REMOVE and change.state == "applied")
 
@@ -115,11 +119,17 @@ def has_person(change: Change) -> bool:
 def told_fields(change: Change) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """Before and after as they are shown: without what means nothing outside, and without saying one thing twice."""
     before, after = outside(change.before), outside(change.after)
+    if is_membership(change):
+        return _group(before), _group(after)
     if before is None or after is None:
         return _filled(before), _filled(after)
     if "active" in after:
         before, after = _without(before, _BESIDE_ACTIVE), _without(after, _BESIDE_ACTIVE)
     return before, after
+
+
+def _group(document: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if document is None else {"group": document.get("display_name")}
 
 
 def _filled(document: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -131,6 +141,8 @@ def _without(document: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
 
 
 def _touched(change: Change) -> list[str]:
+    if is_membership(change):
+        return ["group"]
     names = {*(change.before or {}), *(change.after or {})}
     return sorted(name for name in names if is_outside(name))
 

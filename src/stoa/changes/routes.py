@@ -39,8 +39,7 @@ class RunShown(msgspec.Struct, frozen=True):
     connection_id: UUID | None
     of_run: Annotated[UUID | None, msgspec.Meta(description="The run that this one rolls back.")]
     since: Annotated[
-        datetime | None,
-        msgspec.Meta(tz=True, description="Of a rollback: it undoes what the source did from this moment on."),
+        _When | None, msgspec.Meta(description="Of a rollback: it undoes what the source did from this moment on.")
     ]
     plan_only: Annotated[bool, msgspec.Meta(description="Whether it waits for approval whatever it plans.")]
     reasons: Annotated[
@@ -55,6 +54,7 @@ class RunShown(msgspec.Struct, frozen=True):
     decided_by: str | None
     decided_note: str | None
     finished_at: _When | None
+    target: Annotated[str, msgspec.Meta(description="What it changes: `person` or `group`.")]
 
 
 class ChangeShown(msgspec.Struct, frozen=True):
@@ -64,9 +64,14 @@ class ChangeShown(msgspec.Struct, frozen=True):
     action: Action
     reason: Annotated[str, msgspec.Meta(description="The rule by which it came about.")]
     state: str
-    external_id: Annotated[str, msgspec.Meta(description="The record's key in its source.")]
+    external_id: Annotated[
+        str,
+        msgspec.Meta(description="The record's key in its source; of a group its id, of a membership `group/record`."),
+    ]
     source_id: UUID
-    person_id: UUID | None
+    person_id: Annotated[
+        UUID | None, msgspec.Meta(description="Whom it is about; null for a change of a group itself.")
+    ]
     before: Annotated[dict[str, Any] | None, msgspec.Meta(description="Members that differ, as they were.")]
     after: Annotated[dict[str, Any] | None, msgspec.Meta(description="Members that differ, as they are now.")]
     at: _When
@@ -212,7 +217,7 @@ def shown(run: Run) -> RunShown:
     return RunShown(
         run.run_id, run.kind, run.state, run.source_id, run.connection_id, run.of_run, run.since, run.plan_only,
         run.reasons, run.counts, run.changes_done, run.actor, run.created_at, run.planned_at, run.decided_at,
-        run.decided_by, run.decided_note, run.finished_at,
+        run.decided_by, run.decided_note, run.finished_at, run.target,
     )  # fmt: skip
 
 

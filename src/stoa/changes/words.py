@@ -39,6 +39,12 @@ REASONS: Final[Mapping[str, str]] = {
     "merged": N_("Two people were merged into one"),
     "split": N_("A merge was split"),
     "picked": N_("Picked when two people were merged"),
+    "new_group": N_("A new group"),
+    "group_returned": N_("A group that had been deleted is back"),
+    "group_renamed": N_("Another name of the group"),
+    "group_deleted": N_("The group was deleted in the source"),
+    "member_added": N_("Comes into the group"),
+    "member_removed": N_("Goes out of the group"),
     "": N_("Not told apart when it was planned"),
 }
 # Why a change was left alone.
@@ -49,6 +55,11 @@ CONFLICTS: Final[Mapping[str, str]] = {
     "record_exists": N_("Left alone: the record exists by now."),
     "person_exists_since": N_("Left alone: somebody with the same identifiers is known by now."),
     "person_is_gone": N_("Left alone: the person was merged into another, or is gone."),
+    "membership_is_gone": N_("Left alone: the person is not in the group any more."),
+    "membership_exists": N_("Left alone: the person is in the group by now."),
+    "group_is_gone": N_("Left alone: the group is gone."),
+    "group_has_members": N_("Left alone: the group has got other members since."),
+    "group_name_taken": N_("Left alone: another group bears this name, or this external id."),
     "user_name_taken": N_("Left alone: another user bears this user name."),
     "external_id_taken": N_("Left alone: another user bears this external id."),
 }
@@ -147,6 +158,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "hire_date": N_("First day"),
     "termination_date": N_("Last day"),
     "scim_external_id": N_("External id"),
+    "group": N_("Group"),
 }
 
 
