@@ -105,11 +105,8 @@ class ForeignServer:
     async def _many_groups(self, request: Request) -> Response:
         body = await self._record(request)
         if request.method == "POST":
-            group: dict[str, Any] = {
-                "id": f"group-{len(self.groups) + 1}",
-                "displayName": body["displayName"],
-                "members": [],
-            }
+            identity = f"group-{len(self.groups) + 1}"
+            group: dict[str, Any] = {"id": identity, "displayName": body["displayName"], "members": []}
             self.groups[identity] = group
             return JSONResponse(group, 201)
         wanted = unquote_plus(request.url.query).partition('eq "')[2].partition('"')[0]
