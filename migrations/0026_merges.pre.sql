@@ -9,6 +9,8 @@ CREATE TABLE person_merge (
   state text COLLATE "C" NOT NULL CHECK (state IN ('merged', 'split')),
   -- {"email": "absorbed", ...}: whose value was picked for a field.
   picks jsonb NOT NULL DEFAULT '{}',
+  -- [["decision", "verdict_person"], ...]: columns of other tables that name the survivor since.
+  moved jsonb NOT NULL DEFAULT '[]',
   note text,
   made_by text NOT NULL,
   made_at timestamptz NOT NULL,
@@ -24,6 +26,18 @@ CREATE INDEX person_merge_absorbed ON person_merge (tenant_id, absorbed_id, made
 -- Nobody is merged into two people at once.
 CREATE UNIQUE INDEX person_merge_in_force ON person_merge (tenant_id, absorbed_id) WHERE state = 'merged';
 SELECT secure_tenant_table('person_merge', 'SELECT, INSERT, UPDATE');
+
+-- Rows of other tables that a merge had name the survivor, by their primary key without the tenant.
+CREATE TABLE person_merge_row (
+  tenant_id uuid NOT NULL,
+  run_id uuid NOT NULL,
+  of_table text COLLATE "C" NOT NULL,
+  of_column text COLLATE "C" NOT NULL,
+  row_key text COLLATE "C" NOT NULL,
+  PRIMARY KEY (tenant_id, run_id, of_table, of_column, row_key),
+  FOREIGN KEY (tenant_id, run_id) REFERENCES person_merge (tenant_id, run_id)
+);
+SELECT secure_tenant_table('person_merge_row', 'SELECT, INSERT, DELETE');
 
 -- Two people who may be one. person_a is the lower id.
 CREATE TABLE duplicate_pair (

@@ -95,6 +95,7 @@ TENANTED: Final = {
     "person": Tenanted(),
     "person_group": Tenanted(),
     "person_merge": Tenanted("SIU"),
+    "person_merge_row": Tenanted("SID"),
     "person_role": Tenanted(),
     "quarantine": Tenanted(),
     "rate_budget": Tenanted("SIU"),

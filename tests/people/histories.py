@@ -9,6 +9,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from stoa.changes.model import Run, RunState
+from stoa.composition import references
 from stoa.db.transactions import TenantTx
 from stoa.kernel.ids import PersonId, RunId, SourceId, TenantId, new_id
 from stoa.people import actions, queries
@@ -330,7 +331,7 @@ class Company:
             picked = survivor if step.side == "survivor" else absorbed
             picks = {} if step.field is None or picked[step.field] is None else {step.field: step.side}
             ask = MergeAsk(survivor["person_id"], absorbed["person_id"], picks)
-            done = await merge(tx, ask)
+            done = await merge(tx, ask, references())
         self.applied.append(done.merge.run_id)
         return done.merge.run_id
 

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from stoa.changes.queries import changes_page, run_by_id
+from stoa.composition import references
 from stoa.db.transactions import TenantTx
 from stoa.kernel.ids import PersonId
 from stoa.people.merging import merge
@@ -20,7 +21,7 @@ from .rebuilding import people_of, rebuilt
 async def merged(company: Company, survivor_id: UUID, absorbed_id: UUID, **picks: Side) -> Merged:
     """One merge in a transaction of its own."""
     async with company.world.database.tenant(company.tenant_id) as tx:
-        return await merge(tx, MergeAsk(PersonId(survivor_id), PersonId(absorbed_id), picks))
+        return await merge(tx, MergeAsk(PersonId(survivor_id), PersonId(absorbed_id), picks), references())
 
 
 async def parted(company: Company, done: Merged) -> Split:

@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from stoa.db.transactions import TenantTx
+from stoa.events.actions import NUMBERED_AT_ONCE, number_entries
 from stoa.events.queries import last_seq
 from stoa.jobs.actions import enqueue
 from stoa.jobs.run import JobRun
@@ -96,6 +97,8 @@ async def _due(tx: TenantTx, batch: int) -> tuple[Sequence[UUID], int | None]:
         if rows:
             return [row["person_id"] for row in rows], None
         await tx.execute(_PASSED, tx.tenant_id, None, 0, tx.now)
+    # What was committed a moment ago is looked at too, whoever comes first to number it.
+    await number_entries(tx, limit=NUMBERED_AT_ONCE, wait=False)
     entries = await tx.fetch(_LATER, tx.tenant_id, state["cursor"], _ENTRIES)
     if not entries:
         return [], None

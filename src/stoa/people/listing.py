@@ -17,6 +17,7 @@ from stoa.kernel.filters import Typed, sql
 from stoa.kernel.ids import PersonId
 from stoa.kernel.problems import Problem
 from stoa.people.catalogue import BINDING
+from stoa.people.redirects import redirected
 from stoa.people.searching import MOST_FOUND, Search, found_by
 
 PeopleSort = Literal["display_name", "updated_at"]
@@ -182,6 +183,9 @@ def _parts(ask: PeopleAsk) -> tuple[tuple[Part, Position | None], ...]:
 
 async def _rows(tx: TenantTx, ask: PeopleAsk) -> tuple[list[Row], bool]:
     search = found_by(ask.search)
+    # Whoever follows the changes asks for what became of an id; everybody else for who it means.
+    if ask.where is not None and not ask.gone:
+        ask = replace(ask, where=await redirected(tx, ask.where))
     rows: list[Row] = []
     too_many = False
     for part, after in _parts(ask):

@@ -6,6 +6,7 @@ as an id that means the survivor. `splitting` is the exact inverse.
 
 # ruff: noqa: S608 - identifiers come from `columns`, which is code; every value is a bound parameter
 
+from collections.abc import Sequence
 from typing import Final
 
 from stoa.changes.counting import counted
@@ -15,6 +16,7 @@ from stoa.changes.telling import tell_run
 from stoa.db.transactions import TenantTx
 from stoa.events.actions import emit_batch
 from stoa.kernel.ids import PersonId, RunId, new_id
+from stoa.kernel.references import Reference
 from stoa.people.duplicates_standing import note_merged
 from stoa.people.effects import tell
 from stoa.people.journal import TARGET
@@ -31,6 +33,7 @@ from stoa.people.merging_model import (
 )
 from stoa.people.merging_picks import assert_picks, picked_values
 from stoa.people.merging_queries import bars_of, console_source, insert_merge
+from stoa.people.merging_rows import move_rows, moving
 from stoa.people.model import Person
 from stoa.people.queries import person_by_id
 from stoa.people.redirects import survivors
@@ -91,8 +94,10 @@ async def barred(tx: TenantTx, people: tuple[PersonId, PersonId]) -> str | None:
     return f"{whom}: {reason}"
 
 
-async def merge(tx: TenantTx, ask: MergeAsk) -> Merged:
+async def merge(tx: TenantTx, ask: MergeAsk, references: Sequence[Reference]) -> Merged:
     """Merges the absorbed person into the survivor. Ids of people who were merged before mean who they are now.
+
+    references: to people, of every room.
 
     Raises:
         NotFound, SamePerson, AlreadyMerged, MergeBarred, BadPick, LastAdminMerged.
@@ -120,10 +125,11 @@ async def merge(tx: TenantTx, ask: MergeAsk) -> Merged:
             "After this merge nobody with the role admin would have access.",
             hint="Give the role to somebody else first, or mend what makes the person inactive.",
         )
-    made = Merge(
-        run_id, *pair, "merged", dict(ask.picks), ask.note, tx.origin.actor, tx.now, None, None, None
-    )  # fmt: skip
+    columns = moving(references)
+    actor = tx.origin.actor
+    made = Merge(run_id, *pair, "merged", dict(ask.picks), ask.note, actor, tx.now, None, None, None, columns)
     await insert_merge(tx, made)
+    await move_rows(tx, run_id, columns, absorbed.person_id, survivor.person_id)
     await note_merged(tx, made)
     await ask_recount(tx)
     run = await _ended(tx, run_of(row), moved)

@@ -42,7 +42,11 @@ class MergeAsk:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """A merge that was made, and its split if it was."""
+    """A merge that was made, and its split if it was.
+
+    Attributes:
+        moved: tables and columns of other rooms whose rows name the survivor since.
+    """
 
     run_id: RunId
     survivor_id: PersonId
@@ -55,6 +59,7 @@ class Merge:
     split_run: RunId | None
     split_by: str | None
     split_at: datetime | None
+    moved: Sequence[Sequence[str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from stoa.kernel.ids import PersonId, RunId, SourceId
 from stoa.people.merging_model import Merge, NoSuchMerge
 
 MERGE: Final = """m.run_id, m.survivor_id, m.absorbed_id, m.state, m.picks, m.note, m.made_by, m.made_at,
- m.split_run, m.split_by, m.split_at"""
+ m.split_run, m.split_by, m.split_at, m.moved"""
 
 
 def merge_of(row: Row) -> Merge:
@@ -55,10 +55,10 @@ async def insert_merge(tx: TenantTx, merge: Merge) -> None:
     """Writes down a merge that was made."""
     await tx.execute(
         """INSERT INTO person_merge
-          (tenant_id, run_id, survivor_id, absorbed_id, state, picks, note, made_by, made_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
+          (tenant_id, run_id, survivor_id, absorbed_id, state, picks, note, made_by, made_at, moved)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)""",
         *(tx.tenant_id, merge.run_id, merge.survivor_id, merge.absorbed_id, merge.state, dict(merge.picks)),
-        *(merge.note, merge.made_by, merge.made_at),
+        *(merge.note, merge.made_by, merge.made_at, [list(one) for one in merge.moved]),
     )
 
 

@@ -1,10 +1,12 @@
 """Ids of people who were merged into others: whom they mean now."""
 
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Final, assert_never
 from uuid import UUID
 
 from stoa.db.transactions import TenantTx
+from stoa.kernel.filters.typed import AllOf, AnyOf, Element, Node, Test, Typed
 from stoa.kernel.ids import PersonId
 
 # A merge takes only people who are nobody else yet, so a chain has an end; the depth is a belt beside the braces.
@@ -39,3 +41,41 @@ async def survivor(tx: TenantTx, person_id: UUID) -> PersonId | None:
 async def absorbed(tx: TenantTx, person_id: UUID) -> list[PersonId]:
     """Who was merged into a person, at most a hundred of them."""
     return [PersonId(row["person_id"]) for row in await tx.fetch(ABSORBED, tx.tenant_id, person_id)]
+
+
+# ------------------------------------------------------------------ filters
+
+
+async def redirected(tx: TenantTx, where: Typed) -> Typed:
+    """A filter over people in which ids of people who were merged mean who they are now."""
+    named = _ids(where.node)
+    if not named:
+        return where
+    now = {old: new for old, new in (await survivors(tx, named)).items() if old != new}
+    return replace(where, node=_with(where.node, now)) if now else where
+
+
+def _ids(node: Node) -> set[UUID]:
+    match node:
+        case Test():
+            return {node.value} if isinstance(node.value, UUID) else set()
+        case Element():
+            return _ids(node.node)
+        case AllOf(nodes) | AnyOf(nodes):
+            return {one for inner in nodes for one in _ids(inner)}
+        case _:
+            assert_never(node)
+
+
+def _with(node: Node, now: Mapping[UUID, PersonId]) -> Node:
+    match node:
+        case Test():
+            return replace(node, value=now.get(node.value, node.value)) if isinstance(node.value, UUID) else node
+        case Element():
+            return replace(node, node=_with(node.node, now))
+        case AllOf(nodes):
+            return AllOf(tuple(_with(inner, now) for inner in nodes))
+        case AnyOf(nodes):
+            return AnyOf(tuple(_with(inner, now) for inner in nodes))
+        case _:
+            assert_never(node)

@@ -63,7 +63,7 @@ def operations() -> tuple[Operation, ...]:
             tag="People",
             summary="Get a person",
             description="One person with the values in effect. For who was merged into another person, that "
-            "person is answered.",
+            "person is answered, with their address in Content-Location.",
             scope="people:read",
             handler=_get,
             path_params={"person": PERSON},
@@ -92,8 +92,10 @@ async def _list(call: Call[ListQuery, None]) -> Answer:
 
 
 async def _get(call: Call[Any, None]) -> Answer:
-    row = await person_row(call.tx, await person_id_of(call.tx, call.path["person"]))
-    return Answer(content=person_of(row), etag=str(row["version"]))
+    asked = await person_id_of(call.tx, call.path["person"])
+    row = await person_row(call.tx, asked)
+    moved = (("content-location", call.url(f"/v1/people/{row['person_id']}")),) if row["person_id"] != asked else ()
+    return Answer(content=person_of(row), headers=moved, etag=str(row["version"]))
 
 
 async def person_row(tx: TenantTx, person_id: UUID) -> Row:

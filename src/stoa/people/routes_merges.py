@@ -237,7 +237,7 @@ def _creating(references: Sequence[Reference]) -> Callable[[Call[Any, MergeInput
         ask = MergeAsk(people[0], people[1], body.picks, body.note.strip() or None)
         if body.preview:
             return Answer(content=preview_shown(await preview(call.tx, ask, references)))
-        done = (await merge(call.tx, ask)).merge
+        done = (await merge(call.tx, ask, references)).merge
         return Answer(201, _shown(done), headers=(("location", call.url(f"/v1/merges/{done.run_id}")),))
 
     return create

@@ -30,6 +30,7 @@ from stoa.people.journal import TARGET
 from stoa.people.links import follow_links, lock_links, lock_people, set_free, set_free_effect, take_in
 from stoa.people.merging_model import IS_LINK, MERGED, SPLIT, CannotSplit, Merge, Split
 from stoa.people.merging_queries import console_source, merge_by_run, set_split
+from stoa.people.merging_rows import bring_back_rows, move_rows
 from stoa.people.recompute import settle
 from stoa.people.redirects import survivors
 from stoa.people.undo import plan_rollback
@@ -194,9 +195,12 @@ async def _turn(tx: TenantTx, run: Run, merge: Merge, *, splits: bool) -> None:
     await tx.execute(_MOVE, tx.tenant_id, run.run_id)
     await tx.execute(_DONE, tx.tenant_id, run.run_id)
     await tx.execute(_UNDONE, tx.tenant_id, run.run_id, run.of_run)
+    columns = [(one[0], one[1]) for one in merge.moved]
     if splits:
+        await bring_back_rows(tx, merge.run_id, columns, merge.absorbed_id, ends[merge.survivor_id])
         await _free(tx, run, merge, sorted(people))
     else:
+        await move_rows(tx, merge.run_id, columns, merge.absorbed_id, ends[merge.survivor_id])
         await _take_in_again(tx, run, merge, ends[merge.survivor_id], sorted(people))
     await ask_recount(tx)
 

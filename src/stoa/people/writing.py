@@ -22,6 +22,7 @@ from stoa.kernel.problems import Conflict, Problem
 from stoa.people import actions, queries
 from stoa.people.fields import FIELDS, Value
 from stoa.people.model import Asserted, Changed, Provisioned, Record, Refused, Unchanged
+from stoa.people.redirects import survivor
 from stoa.people.routes import no_such_person
 from stoa.people.wire_write import PersonInput, PersonResolution, PersonValues
 from stoa.tenants.model import Source
@@ -278,15 +279,17 @@ async def _locked(tx: TenantTx, source_id: SourceId, person_id: UUID, seen: Seen
     """The person, after a merge the one who is left, and the source's record of them; both locked, the record first, as
     everywhere.
     """
-    person = await queries.person_by_id(tx, person_id)
-    while person is not None and person.merged_into is not None:
-        person = await queries.person_by_id(tx, person.merged_into)
-    if person is None:
-        raise no_such_person()
-    record = await _record_of(tx, source_id, person.person_id)
-    await _lock_person(tx, person.person_id, seen)
-    # Somebody may have made one while we waited.
-    return person.person_id, record or await _record_of(tx, source_id, person.person_id)
+    person = await survivor(tx, person_id)
+    while person is not None:
+        record = await _record_of(tx, source_id, person)
+        await _lock_person(tx, person, seen)
+        now = await survivor(tx, person)
+        if now == person:
+            # Somebody may have made one while we waited.
+            return person, record or await _record_of(tx, source_id, person)
+        # They were merged while we waited: it is about whom they are now.
+        person = now
+    raise no_such_person()
 
 
 async def _record_of(tx: TenantTx, source_id: SourceId, person_id: PersonId) -> Record | None:
@@ -301,9 +304,11 @@ async def _record_of(tx: TenantTx, source_id: SourceId, person_id: PersonId) -> 
 
 
 async def _lock_person(tx: TenantTx, person_id: PersonId, seen: Seen) -> None:
-    version: int | None = await tx.fetchval(
-        "SELECT version FROM person WHERE tenant_id = $1 AND person_id = $2 FOR UPDATE", tx.tenant_id, person_id
+    row = await tx.fetchrow(
+        "SELECT version, merged_into FROM person WHERE tenant_id = $1 AND person_id = $2 FOR UPDATE",
+        *(tx.tenant_id, person_id),
     )
-    if version is None:
+    if row is None:
         raise no_such_person()
-    seen(version)
+    if row["merged_into"] is None:
+        seen(row["version"])
