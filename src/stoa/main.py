@@ -48,6 +48,7 @@ from stoa.logs import set_up_logging
 from stoa.people import routes as people_routes
 from stoa.people import routes_bulk as people_bulk
 from stoa.people import routes_duplicates as duplicate_routes
+from stoa.people import routes_groups as group_routes
 from stoa.people import routes_merges as merge_routes
 from stoa.people import routes_records as people_records
 from stoa.people import routes_roles as role_routes
@@ -157,6 +158,7 @@ def api_operations(target: SyncTarget, sealer: Sealer, allow: AbstractSet[str]) 
         *event_routes.operations(),
         *people_records.operations(),
         *people_bulk.operations(),
+        *group_routes.operations(),
         *role_routes.operations(),
         *duplicate_routes.operations(),
         *merge_routes.operations(references()),

@@ -14,6 +14,7 @@ from stoa.kernel.problems import BadInput, Conflict, NotFound, Problem
 
 TAGS: Final[Mapping[str, str]] = {
     "People": "People as they are in effect, and what each source says of them.",
+    "Groups": "Groups that sources push, and who is in them.",
     "Roles": "Which group gives which role, and who has which.",
     "Sources": "Where what is known of people comes from.",
     "Connections": "Connections to other systems.",
