@@ -25,7 +25,7 @@ from stoa.identity.scim.log_store import Vault, store
 from stoa.kernel.ids import TenantId
 from stoa.tenants.sealing import Sealer
 
-FLUSH_SECONDS: Final = 0.15
+FLUSH_SECONDS: Final = 0.2
 MOST_WAITING: Final = 10_000
 MOST_BYTES: Final = 64 * 1024 * 1024
 AT_ONCE: Final = 200

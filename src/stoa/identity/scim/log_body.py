@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final, cast
 from urllib.parse import unquote_plus, urlsplit
@@ -31,6 +32,8 @@ _EQUALS: Final = re.compile(
 )
 _LIST: Final = f'"{LIST_SCHEMA}"'.encode()
 _DEEPEST: Final = 40
+# Of a name; what is longer is no name of ours.
+_LONGEST_NAME: Final = 300
 
 
 def is_secret(name: str, more: AbstractSet[str] = frozenset()) -> bool:
@@ -38,8 +41,16 @@ def is_secret(name: str, more: AbstractSet[str] = frozenset()) -> bool:
 
     more: names, in lower case, of attributes that the tenant has made write-only.
     """
+    secret, parts = _secret_parts(name[:_LONGEST_NAME])
+    return secret or not more.isdisjoint(parts)
+
+
+@lru_cache(maxsize=4096)
+def _secret_parts(name: str) -> tuple[bool, frozenset[str]]:
+    """Whether a name is secret in every tenant, and the attributes that it names."""
     last = re.sub(r"\[[^\]]*\]", "", name).rpartition(":")[2].lower()
-    return any(part in _WRITE_ONLY or part in more or _SECRET.search(part) is not None for part in last.split("."))
+    parts = frozenset(last.split("."))
+    return any(part in _WRITE_ONLY or _SECRET.search(part) is not None for part in parts), parts
 
 
 # ------------------------------------------------------------------ taking secrets out
