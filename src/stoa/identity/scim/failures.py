@@ -133,9 +133,10 @@ def _of_token(credential: Credential, *, expired: bool, slug: str) -> _Words:
         f"Requests come with the token “{credential.name}”, which {ended}",
         f"A SCIM client still sends the token that begins with {credential.prefix}. It {ended}, so the requests are "
         "refused, and nobody is provisioned by them.",
-        f"The operator of the server makes a new token (`stoa token create {slug} --scope scim`); the admin of the "
-        "identity provider puts it into the connection. If nobody should send this token any more, find out who does. "
-        "It is resolved after 24 hours without such a request.",
+        "An administrator of the tenant issues a new token on the provider's page, or the operator of the server does "
+        f"(`stoa token create {slug} --scope scim`); the admin of the identity provider puts it into the connection. "
+        "If nobody should send this token any more, the provider's page, under “Requests”, shows from which address it "
+        "comes. It is resolved after 24 hours without such a request.",
     )
 
 
@@ -145,9 +146,10 @@ def _of_refusal(source: str, refused: Refused) -> _Words:
         f"Users from {source} are refused",
         f"The last one: {refused.detail} (rule {refused.rule}). These users are not provisioned, or keep their old "
         "values, until somebody acts.",
-        "The admin of the identity provider finds the users in its provisioning log, by the answer 409, and corrects "
-        "their user name, external id or employee number, or removes the duplicate. It is resolved after 24 hours "
-        "without a refusal.",
+        "The provider's page shows each of them under “Requests”, with the reason. The admin of the identity provider "
+        "corrects their user name, external id or employee number, or removes the duplicate; then they are sent again, "
+        "or an administrator of the tenant does the request once more there. It is resolved after 24 hours without a "
+        "refusal.",
     )
 
 
@@ -157,6 +159,7 @@ def _of_failure(name: str, trace_id: str | None) -> _Words:
         "SCIM requests fail on the server",
         f"A request was answered 500 for a reason that nobody foresaw ({name}). The last one has the trace id "
         f"{trace_id}. Identity providers try such requests again, some of them for days only.",
-        "The operator of the server finds the reason in the web process's log under the trace id, and reports it. It "
-        "is resolved after 24 hours without such a failure.",
+        "The operator of the server finds the reason in the web process's log under the trace id, and reports it; the "
+        "provider's page shows the requests under “Requests”, marked as failed. It is resolved after 24 hours without "
+        "such a failure.",
     )

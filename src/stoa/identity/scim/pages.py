@@ -121,6 +121,8 @@ def _token(visit: Visit, desk: _Desk, source: Source, issued: Issued, provider: 
         provider=provider,
         scim_address=desk.address(visit),
         address=f"{visit.base}/connections/scim/{source.source_id}",
+        latest=(),
+        latest_after=new_id(),
     )
 
 
