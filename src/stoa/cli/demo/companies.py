@@ -1,11 +1,13 @@
 """The simulated companies, as the demo asks for them over the simulators' control interface."""
 
 import json
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from stoa.kernel.problems import Misconfigured
 from stoa.outbound.http import HttpClient
@@ -52,6 +54,17 @@ class Simulators:
     async def company(self, slug: str) -> Company:
         """One company as it stands today."""
         return _company(await self._ask("GET", f"/control/companies/{slug}"))
+
+    async def departments(self, slug: str, most: int) -> list[str]:
+        """The largest departments of a company, of those on the first page of its workers."""
+        workers = (await self._ask("GET", f"/control/companies/{slug}/workers"))["workers"]
+        counted = Counter(one["department"] for one in workers if one["active"])
+        return [name for name, _ in counted.most_common(most)]
+
+    async def push_group(self, slug: str, name: str) -> None:
+        """Has the provider push a department as a group from its next cycle on."""
+        path = f"/control/companies/{slug}/groups/{quote(name, safe='')}"
+        await self._ask("PUT", path, {"name": name, "department": name})
 
     async def provision(
         self, slug: str, scim_base_url: str, token: str, mode: str = "full", concurrency: int = 8

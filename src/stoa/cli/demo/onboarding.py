@@ -3,7 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from stoa.access.actions import issue_token
 from stoa.changes.model import Run
@@ -17,6 +17,9 @@ from stoa.people.queries import headcount
 from stoa.sync.actions import connect, request_sync
 from stoa.tenants.actions import create_tenant, ensure_source
 from stoa.tenants.model import Connection, NewTenant
+
+# How many departments of each company are pushed as groups.
+_GROUPS: Final = 3
 
 
 @dataclass(slots=True)
@@ -56,8 +59,10 @@ async def make_tenant(s: Session, simulators: Simulators, company: Company) -> O
 
 
 async def push_people(s: Session, simulators: Simulators, one: Onboarded, concurrency: int) -> None:
-    """The identity provider pushes everybody."""
+    """The identity provider pushes everybody, and its largest departments as groups."""
     started = time.monotonic()
+    for department in await simulators.departments(one.company.slug, _GROUPS):
+        await simulators.push_group(one.company.slug, department)
     base = scim_base_url(s.base_url, one.company.slug)
     one.pushed = await simulators.provision(one.company.slug, base, one.token, concurrency=concurrency)
     one.seconds["scim"] = time.monotonic() - started
