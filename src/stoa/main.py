@@ -42,11 +42,14 @@ from stoa.identity.scim.log_store import Vault
 from stoa.identity.scim.pages import scim_pages
 from stoa.identity.scim.pages_log import log_pages
 from stoa.identity.scim.pages_request import request_pages
+from stoa.identity.scim.pages_schemas import schema_pages
 from stoa.identity.scim.pages_why import why_pages
 from stoa.identity.scim.routes import scim_routes
 from stoa.logs import set_up_logging
 from stoa.people import routes as people_routes
+from stoa.people import routes_authority as authority_routes
 from stoa.people import routes_bulk as people_bulk
+from stoa.people import routes_decisions as decision_routes
 from stoa.people import routes_duplicates as duplicate_routes
 from stoa.people import routes_groups as group_routes
 from stoa.people import routes_merges as merge_routes
@@ -158,6 +161,8 @@ def api_operations(target: SyncTarget, sealer: Sealer, allow: AbstractSet[str]) 
         *event_routes.operations(),
         *people_records.operations(),
         *people_bulk.operations(),
+        *decision_routes.operations(),
+        *authority_routes.operations(),
         *group_routes.operations(),
         *role_routes.operations(),
         *duplicate_routes.operations(),
@@ -183,6 +188,7 @@ def console_routes(shell: Shell, parts: Platform) -> list[Route]:
         *alert_pages(shell),
         *connection_pages(shell, parts.opener, parts.source_worker.planner.target),
         *scim_pages(shell, base_url_of(settings)),
+        *schema_pages(shell),
         *log_pages(shell, vault),
         *request_pages(shell, vault, base_url_of(settings)),
         *why_pages(shell, vault),

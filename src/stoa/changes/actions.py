@@ -95,6 +95,11 @@ async def queue_rollback(tx: TenantTx, run_id: RunId, *, plan_only: bool = False
     Raises WrongState when there is nothing to undo, or a rollback of it is under way.
     """
     of_run = await queries.run_by_id(tx, run_id, lock=True)
+    if of_run.kind is RunKind.RECOMPUTE:
+        raise WrongState(
+            f"The run {run_id} changed no record: it brought people up to date with a ranking of sources.",
+            hint="Put the earlier ranking back, on the page “Who owns which field” or by PUT /v1/authority.",
+        )
     undoable = of_run.state is RunState.APPLIED or of_run.kind is RunKind.SCIM_WINDOW
     # What was rejected stands in the source's word as long as its rollback has not been applied.
     undoable = undoable or (of_run.kind is RunKind.SCIM_HOLD and of_run.state is RunState.REJECTED)

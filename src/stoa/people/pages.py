@@ -11,6 +11,7 @@ from stoa.access.permissions import Permission
 from stoa.kernel.problems import BadInput
 from stoa.people.catalogue import CATALOGUE
 from stoa.people.listing import ListedPerson, PeopleAsk, PeoplePage, PeopleSort, ReadsTooMuch, people_page
+from stoa.people.pages_authority import authority_pages
 from stoa.people.pages_decisions import decision_pages
 from stoa.people.pages_groups import group_pages
 from stoa.people.pages_guards import guard_pages
@@ -46,6 +47,7 @@ def people_pages(shell: Shell) -> list[Route]:
         tenant_page(shell, "/people", _list, needs=Permission.PEOPLE_VIEW),
         tenant_page(shell, "/people.csv", _csv, needs=Permission.PEOPLE_VIEW),
         # Before the people's own pages, for whose ids their names could be taken.
+        *authority_pages(shell),
         *decision_pages(shell),
         *matching_pages(shell),
         *person_pages(shell),

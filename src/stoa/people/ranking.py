@@ -88,12 +88,16 @@ async def latest_run(tx: TenantTx) -> Run | None:
 # ------------------------------------------------------------------ the worker
 
 
-def recomputing_jobs() -> dict[str, Handler]:
-    """The handler by its kind."""
-    return {RECOMPUTE_JOB: recompute_all}
+def recomputing_jobs(at_once: int = _AT_ONCE) -> dict[str, Handler]:
+    """The handler by its kind. at_once: people of one transaction."""
+
+    async def recompute(job: JobRun) -> None:
+        await recompute_all(job, at_once)
+
+    return {RECOMPUTE_JOB: recompute}
 
 
-async def recompute_all(job: JobRun) -> None:
+async def recompute_all(job: JobRun, at_once: int = _AT_ONCE) -> None:
     """Brings everybody up to date in batches, each fenced and a transaction of its own; a killed worker's successor
     goes on where it stopped.
     """
@@ -104,7 +108,7 @@ async def recompute_all(job: JobRun) -> None:
     while run.state is RunState.APPLYING:
         async with job.database.tenant(job.tenant_id, job.origin, role="sync") as tx:
             await job.fence(tx)
-            run = await _go_on(tx, await runs.run_by_id(tx, run_id, lock=True))
+            run = await _go_on(tx, await runs.run_by_id(tx, run_id, lock=True), at_once)
 
 
 async def _begun(tx: TenantTx, run: Run, lease_epoch: int) -> Run:
@@ -119,16 +123,16 @@ async def _begun(tx: TenantTx, run: Run, lease_epoch: int) -> Run:
     return await runs.enter(tx, run, RunState.APPLYING, lease_epoch=lease_epoch, applying_at=tx.now)
 
 
-async def _go_on(tx: TenantTx, run: Run) -> Run:
+async def _go_on(tx: TenantTx, run: Run, at_once: int) -> Run:
     through = run.figures.get("through")
     after = None if through is None else PersonId(UUID(through))
-    last = await recompute_everybody(tx, run.run_id, after=after, limit=_AT_ONCE)
+    last = await recompute_everybody(tx, run.run_id, after=after, limit=at_once)
     people = int(run.figures["people"])
     if last is None:
         figures = {name: value for name, value in run.figures.items() if name != "through"} | {"people_done": people}
         await ask_recount(tx)
         return await runs.enter(tx, run, RunState.APPLIED, figures=figures, finished_at=tx.now)
-    done = min(people, int(run.figures["people_done"]) + _AT_ONCE)
+    done = min(people, int(run.figures["people_done"]) + at_once)
     figures = run.figures | {"through": str(last), "people_done": done}
     await tx.execute(
         "UPDATE run SET figures = $3 WHERE tenant_id = $1 AND run_id = $2", tx.tenant_id, run.run_id, figures
