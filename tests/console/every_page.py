@@ -26,6 +26,9 @@ from stoa.identity.scim.http import Answer, Request
 from stoa.identity.scim.log import vault_of
 from stoa.identity.scim.log_model import Arrival, Noted
 from stoa.identity.scim.log_store import store
+from stoa.identity.scim.own_actions import add_attribute, add_schema
+from stoa.identity.scim.own_model import OwnAttribute
+from stoa.identity.scim.own_queries import own_schemas
 from stoa.kernel.ids import CredentialId, SourceId
 from stoa.main import api_operations, console_routes, docs_routes
 from stoa.outbound.mailbox import mails
@@ -76,6 +79,10 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         client = await create_client(tx, Terms(name, ["people:read", "people:write"], ["10.0.0.0/8"]))
         key = await issue(tx, client.client_id, "api_key", "Production", days=20)
         await issue(tx, client.client_id, "client_secret")
+        described = await own_schemas(tx)
+        schema = described[0] if described else await add_schema(tx, "urn:acme:1.0:User", "Acme user", "Of our own.")
+        if not described:
+            await add_attribute(tx, schema.schema_id, OwnAttribute(name="badge", canonical=("A", "B")))
         await set_keys(tx, client.client_id, set_of(jwk_of(key_for("ES256"))))
         settings = WebhookSettings("https://hooks.acme.example/stoa", "Directory", 'type sw "person."')
         webhook = (await create_endpoint(tx, world.parts.sealer, settings)).endpoint
@@ -102,6 +109,8 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         "conformance_id": checked.conformance_id,
         "credential_id": token.credential_id,
         "client_id": client.client_id,
+        "schema_id": schema.schema_id,
+        "attribute": "badge",
         "secret_id": key.credential_id,
         "token_id": script.credential_id,
         "endpoint_id": webhook.endpoint_id,

@@ -42,12 +42,13 @@ ADA: dict[str, Any] = {
 BOB: dict[str, Any] = {"badge": "b-7", "team": "blue", "remote": False, "grade": 20, "since": "2026-03-01T08:00:00Z"}
 
 
-async def describe(database: Database, scim: Scim, urn: str = URN) -> UUID:
-    """The extension with all of the attributes."""
+async def describe(database: Database, scim: Scim, *, without: frozenset[str] = frozenset()) -> UUID:
+    """The extension with all of the attributes, or all but those that have a part of some types."""
     async with database.tenant(scim.tenant_id) as tx:
-        made = await own_actions.add_schema(tx, urn, "Acme user", "")
+        made = await own_actions.add_schema(tx, URN, "Acme user", "")
         for attribute in ATTRIBUTES:
-            made = await own_actions.add_attribute(tx, made.schema_id, attribute)
+            if not without & {attribute.type, *(sub.type for sub in attribute.sub_attributes)}:
+                made = await own_actions.add_attribute(tx, made.schema_id, attribute)
     return made.schema_id
 
 

@@ -74,8 +74,9 @@ async def _shown(call: Call, groups: Sequence[Group], wanted: Projection) -> lis
             )
             raise bad(ScimType.TOO_MANY, detail)
         members |= await queries.members_of(call.tx, [group.group_id for group in groups if group.member_count])
+    names = wanted.requests("members", "display")
     documents = [
-        wire.rendered(group, members.get(group.group_id, []) if with_members else None, call.base_url)
+        wire.rendered(group, members.get(group.group_id, []) if with_members else None, call.base_url, names=names)
         for group in groups
     ]
     return [projected(document, wanted) for document in documents]
@@ -150,7 +151,7 @@ async def patch(call: Call) -> Answer:
 
     async def elements() -> list[Document]:
         there = await queries.members_of(call.tx, [group.group_id])
-        return wire.members_shown(there[group.group_id], call.base_url)
+        return wire.members_shown(there[group.group_id], call.base_url, names=True)
 
     outcome = await _change(call, group, asserted, await memberships(edits, elements))
     if isinstance(outcome, Refused):

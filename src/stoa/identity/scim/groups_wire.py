@@ -37,10 +37,10 @@ def version_of(group: Group) -> str:
     return f'W/"{group.version}"'
 
 
-def rendered(group: Group, members: Sequence[Member] | None, base_url: str) -> Document:
+def rendered(group: Group, members: Sequence[Member] | None, base_url: str, *, names: bool = False) -> Document:
     """The resource as it is returned. members: None where they are not asked for.
 
-    base_url: the tenant's SCIM address.
+    base_url: the tenant's SCIM address. names: whether members come with theirs.
     """
     document = document_of(group)
     identity = str(group.group_id)
@@ -50,7 +50,7 @@ def rendered(group: Group, members: Sequence[Member] | None, base_url: str) -> D
         **document,
     }
     if members is not None:
-        shown["members"] = members_shown(members, base_url)
+        shown["members"] = members_shown(members, base_url, names=names)
     shown["meta"] = {
         "resourceType": "Group",
         "created": moment(group.created_at),
@@ -61,16 +61,18 @@ def rendered(group: Group, members: Sequence[Member] | None, base_url: str) -> D
     return shown
 
 
-def members_shown(members: Sequence[Member], base_url: str) -> list[Document]:
-    """Members as a group's resource has them."""
+def members_shown(members: Sequence[Member], base_url: str, *, names: bool = False) -> list[Document]:
+    """Members as a group's resource has them. Their names are Stoa's, so they come on request alone: what a client adds
+    is what it reads.
+    """
     users_url = f"{base_url}/Users/"
-    return [_member(one, users_url) for one in members]
+    return [_member(one, users_url, names=names) for one in members]
 
 
-def _member(member: Member, users_url: str) -> Document:
+def _member(member: Member, users_url: str, *, names: bool) -> Document:
     identity = str(member.resource_id)
     shown: Document = {"value": identity, "$ref": users_url + identity, "type": "User"}
-    if member.display is not None:
+    if names and member.display is not None:
         shown["display"] = member.display
     return shown
 

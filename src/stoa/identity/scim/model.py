@@ -52,6 +52,7 @@ class Attribute:
         unique: whether no two users of one source may share the value.
         canonical: suggested values; others are accepted too.
         references: resource types (or `external`) that a REFERENCE may point to.
+        on_request: given back only to who names it in `attributes`.
         by_name: sub-attributes by lower-case name.
     """
 
@@ -66,13 +67,16 @@ class Attribute:
     canonical: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     max_length: int = 1000
+    on_request: bool = False
     sub_attributes: tuple["Attribute", ...] = ()
     by_name: Mapping[str, "Attribute"] = field(init=False, repr=False, default_factory=dict[str, "Attribute"])
 
     @property
     def returned(self) -> str:
-        """When it is given back: never, if only written; else by default."""
-        return "never" if self.mutability is Mutability.WRITE_ONLY else "default"
+        """When it is given back: never, if only written; else on request, or by default."""
+        if self.mutability is Mutability.WRITE_ONLY:
+            return "never"
+        return "request" if self.on_request else "default"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_name", {sub.name.lower(): sub for sub in self.sub_attributes})

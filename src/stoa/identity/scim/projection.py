@@ -28,6 +28,10 @@ class Projection:
         named = name in self.names
         return not named or self.names[name] is not None if self.excludes else named
 
+    def requests(self, name: str, sub: str) -> bool:
+        """Whether a sub-attribute is named that comes on request alone; both names in lower case."""
+        return not self.excludes and sub in (self.names.get(name) or ())
+
 
 WHOLE: Final = Projection({}, excludes=True)
 

@@ -233,7 +233,7 @@ MEMBERS: Final = Attribute(
             references=("User",),
         ),
         Attribute("type", "User.", mutability=Mutability.IMMUTABLE, canonical=("User",)),
-        Attribute("display", "The user's name.", mutability=Mutability.READ_ONLY),
+        Attribute("display", "The user's name.", mutability=Mutability.READ_ONLY, on_request=True),
     ),
 )
 GROUP: Final = Schema(
