@@ -5,8 +5,9 @@ unassign and the deletion after 30 days, with the exact state it leaves; and the
 import pytest
 
 from stoa.db.database import Database
+from stoa.identity.scim.dialects import CLIENTS
 from tests.identity.conftest import Scim
-from tests.identity.scim.conversations.telling import STEPS, Told, names, read
+from tests.identity.scim.conversations.telling import FOLDER, STEPS, Told, names, read
 
 
 @pytest.mark.parametrize("twice", [False, True], ids=["once", "twice"])
@@ -28,3 +29,8 @@ def test_every_story_is_whole() -> None:
         steps = list(dict.fromkeys(line["step"] for line in conversation.lines))
         assert steps == [step for step in STEPS if step not in conversation.head.get("without", ())], name
         assert all(page.startswith("https://") for page in conversation.head["pages"])
+
+
+def test_the_guide_names_every_client() -> None:
+    guide = (FOLDER.parents[3] / "docs" / "guides" / "identity-scim.md").read_text("utf-8")
+    assert [client.name for client in CLIENTS if f"| {client.name}" not in guide] == []
