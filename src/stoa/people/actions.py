@@ -8,7 +8,7 @@ transaction.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from stoa.changes.model import Action
 from stoa.db.errors import UniqueViolation
@@ -25,6 +25,10 @@ from stoa.people.model import Asserted, Changed, Provisioned, Record, Refused, U
 from stoa.people.recognising import identifiers_of, recognise
 from stoa.people.recompute import LOCKED, becoming, new_person, settle
 from stoa.people.rules import Linked, describe, in_force
+
+
+# Whoever reads the refusal in the other system learns from it where it is worked off.
+WHERE_DECIDED: Final = "An admin of the tenant says who it is, in the console of Stoa under People, “Who is it?”."
 
 
 async def provision(
@@ -66,7 +70,7 @@ async def provision(
             # The same request came twice at one moment: there is nothing to decide.
             return taken
         await note_refusal(tx, source_id, asserted, verdict)
-        return Refused(verdict.rule, verdict.detail, verdict.candidates)
+        return Refused(verdict.rule, f"{verdict.detail} {WHERE_DECIDED}", verdict.candidates)
     made = await make_record(tx, source_id, asserted, verdict)
     if made is not None:
         await end_decision(tx, verdict)
@@ -262,7 +266,7 @@ async def _change(
     if action is Action.DEACTIVATE and record.active:
         held = await guarding.hold_deactivation(tx, record, reason, before, after)
     elif person["waits"]:
-        await guarding.follow_up(tx, record, before, after)
+        held = await guarding.follow_up(tx, record, before, after)
     effect, parts = await becoming(tx, record.person_id, person)
     written = await journal.write(tx, entry, effect, *parts)
     return Changed(_with(record, wanted, tx), action, reason, written, held)

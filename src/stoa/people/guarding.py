@@ -244,27 +244,28 @@ def _state_of(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: document[name] for name in STATE if name in document}
 
 
-async def follow_up(tx: TenantTx, record: Record, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+async def follow_up(tx: TenantTx, record: Record, before: Mapping[str, Any], after: Mapping[str, Any]) -> RunId | None:
     """What a further word on an inactive record means for a hold upon it: reactivated, the hold ends; otherwise its row
-    in the plan has what a rejection puts back.
+    in the plan has what a rejection puts back. Gives the run that the word waits for then, if it does.
 
     record: as it was before, locked. before, after: as of the change in the journal.
     """
     if record.active or not any(name in after for name in STATE):
-        return
+        return None
     key = (tx.tenant_id, record.resource_id, record.source_id, record.external_id)
     if after.get("active") is not True:
-        await tx.execute(_EXTEND, *key, _state_of(before), _state_of(after))
-        return
+        return await tx.fetchval(_EXTEND, *key, _state_of(before), _state_of(after))
     run_id = await tx.fetchval(_WITHDRAW, *key, tx.now)
     if run_id is not None:
         await close_if_empty(tx, run_id)
+    return None
 
 
 _EXTEND: Final = """
 UPDATE change c SET before = $5::jsonb || c.before, after = c.after || $6::jsonb
 FROM hold h WHERE h.tenant_id = $1 AND h.resource_id = $2 AND h.field = 'active' AND h.state = 'held'
-  AND c.tenant_id = $1 AND c.run_id = h.run_id AND c.source_id = $3 AND c.subject = $4 AND c.state = 'planned'"""
+  AND c.tenant_id = $1 AND c.run_id = h.run_id AND c.source_id = $3 AND c.subject = $4 AND c.state = 'planned'
+RETURNING c.run_id"""
 _WITHDRAW: Final = """
 WITH ended AS (
   UPDATE hold SET state = 'withdrawn', decided_at = $5
