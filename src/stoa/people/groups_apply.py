@@ -65,7 +65,8 @@ _OWN_CHANGED: Final = f"""{_PLANNED}, x AS (
 _PEOPLED: Final = f"""{_PLANNED}, x AS (
   SELECT p.ord, 'group_has_members' AS code FROM planned p
   WHERE p.own AND p.action = 'remove' AND EXISTS (
-    SELECT FROM group_member m WHERE m.tenant_id = $1 AND m.group_id = p.group_id AND m.asserted)
+    SELECT FROM group_member m WHERE m.tenant_id = $1 AND m.group_id = p.group_id AND m.asserted
+      AND NOT EXISTS (SELECT FROM planned o WHERE o.group_id = m.group_id AND o.resource_id = m.resource_id))
 ){_CONFLICT}"""
 _MEMBERS_CHANGED: Final = f"""{_PLANNED}, x AS (
   SELECT p.ord, CASE WHEN p.action = 'remove' THEN 'membership_is_gone' WHEN m.asserted THEN 'membership_exists'
@@ -138,6 +139,9 @@ async def apply_batch(tx: TenantTx, batch: Batch) -> int:
 
 async def _undo(on: _Key, touched: Sequence[UUID]) -> None:
     await on.execute(_OWN_CHANGED)
+    # Those that go leave their names to others.
+    await on.execute(_PEOPLED)
+    await _change_groups(on, ends=True)
     await _change_groups(on, ends=False)
     await on.execute(_MEMBERS_CHANGED)
     withdrawn = await on.fetch(_WITHDRAWN)
@@ -145,8 +149,6 @@ async def _undo(on: _Key, touched: Sequence[UUID]) -> None:
     await on.execute(_PUT_BACK, on.tx.now)
     for row in withdrawn:
         await close_if_empty(on.tx, RunId(row["held_run"]))
-    await on.execute(_PEOPLED)
-    await _change_groups(on, ends=True)
     await on.tx.execute(_COUNT, on.tx.tenant_id, list(touched), on.tx.now, on.batch.run.run_id)
 
 

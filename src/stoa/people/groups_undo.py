@@ -69,7 +69,7 @@ WITH journal AS MATERIALIZED (%(journal)s
   LEFT JOIN source_record r ON r.tenant_id = $1 AND r.resource_id = s.resource_id
   LEFT JOIN group_member m ON m.tenant_id = $1 AND m.group_id = s.group_id AND m.resource_id = s.resource_id
 ), inverse AS (
-  SELECT subject, resource_id, NULL::uuid AS person_id, ord,
+  SELECT subject, group_id AS resource_id, NULL::uuid AS person_id, ord,
     CASE WHEN NOT coalesce(flips, false) THEN 'update' WHEN returns THEN 'create' ELSE 'remove' END AS action,
     CASE WHEN back IS NULL OR flips THEN doc
          ELSE (SELECT jsonb_object_agg(k, doc->k) FROM jsonb_object_keys(back) AS k) END AS before,
