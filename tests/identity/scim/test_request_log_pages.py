@@ -231,7 +231,7 @@ async def test_another_tenant_sees_nothing_of_it(desk: Desk, house: House, make_
         for act in ("/reveal", "/preview", "/replay"):
             assert (await other.http.post(base + path + act, data={"why": "x"})).status_code == 404
     foreign = f"/console/t/{other.slug}/connections/scim/{desk.issued.source_id}"
-    for page in ("/requests", "/requests.csv", "/requests/live", "/why?q=ada"):
+    for page in ("/requests", "/requests.csv", f"{path}/live", "/why?q=ada"):
         assert (await other.http.get(foreign + page)).status_code == 404, page
     assert await events_of(desk, "scim.request_revealed") == []
 

@@ -59,7 +59,7 @@ def log_pages(shell: Shell, vault: Vault) -> list[Route]:
     return [
         tenant_page(shell, f"{ONE}/requests", at(_list), needs=view),
         tenant_page(shell, f"{ONE}/requests.csv", at(_csv), needs=view),
-        tenant_page(shell, f"{ONE}/requests/live", _live, needs=view),
+        tenant_page(shell, f"{ONE}/requests/{{request_id}}/live", _live, needs=view),
         tenant_action(shell, f"{ONE}/requests/keep", _keep, needs=Permission.TENANT_CHANGE),
     ]
 
@@ -90,6 +90,7 @@ async def _list(visit: Visit, vault: Vault) -> Response:
         fresh = await log_queries.freshness(tx, source.source_id)
     live = ask.after is None and visit.request.query_params.get("live") == "1" and _may_follow(ask)
     newest = rows[0].request_id if rows else new_id()
+    address = f"{visit.base}/connections/scim/{source.source_id}"
     return visit.page(
         "scim/log.html",
         source=source,
@@ -102,9 +103,9 @@ async def _list(visit: Visit, vault: Vault) -> Response:
         least_days=log_keeping.SHORTEST_DAYS,
         most_days=log_keeping.LONGEST_DAYS,
         may_change=visit.may(Permission.TENANT_CHANGE),
-        address=f"{visit.base}/connections/scim/{source.source_id}",
+        address=address,
         live=live,
-        live_query=_query(q=ask.search, filter=ask.filter, after=str(newest)),
+        live_url=f"{address}/requests/{newest}/live?{_query(q=ask.search, filter=ask.filter)}".rstrip("?"),
         follow_url=f"{visit.here}?{_query(q=ask.search, filter=ask.filter, live='1')}" if _may_follow(ask) else None,
     )
 
@@ -182,14 +183,11 @@ class _Numbered(Frame):
 
 
 async def _live(visit: Visit) -> Response:
-    """Sends lines as they are written, newest first."""
+    """Sends the lines that come after one, as they are written."""
     ask = read_ask(visit, LIST)
     if ask.problem is not None:
         raise BadInput(ask.problem)
-    given = visit.request.headers.get("last-event-id") or visit.request.query_params.get("after", "")
-    after = parse_id(given) if given else new_id()
-    if after is None:
-        raise BadInput(visit.gettext("`after` is the id of a request."))
+    after = parse_id(visit.request.headers.get("last-event-id", "")) or visit.id("request_id")
     async with visit.tx() as tx:
         source = await provider_here(visit, tx)
     on_path = ask.search if ask.search.startswith("/") else ""
