@@ -108,6 +108,20 @@ async def test_thresholds_of_the_connection_decide(open_office: OpenOffice) -> N
     assert "update_over_threshold" in {reason["code"] for reason in run.reasons}
 
 
+async def test_a_report_that_shuts_out_the_last_admin_is_held(office: Office) -> None:
+    leaver = office.someone_leaves_in(days=-1)
+    async with office.database.tenant(office.tenant_id) as tx:
+        await tx.execute(
+            """INSERT INTO person_role (tenant_id, person_id, role, since)
+            SELECT tenant_id, person_id, 'admin', $3 FROM source_record WHERE tenant_id = $1 AND external_id = $2""",
+            *(tx.tenant_id, leaver, tx.now),
+        )
+    held = await office.sync()
+    assert (held.state, [reason["code"] for reason in held.reasons]) == (RunState.HELD, ["last_admin"])
+    assert ("run_held", "open") in await office.alerts()
+    assert (await office.approve(held)).state is RunState.APPLIED
+
+
 async def test_the_owner_is_mailed_when_a_run_is_held(office: Office) -> None:
     office.fault("half_rows")
     held = await office.sync()

@@ -212,6 +212,18 @@ async def _anybody_is_admin(tx: TenantTx, person_ids: Collection[PersonId]) -> b
     )
 
 
+async def shuts_everybody_out(tx: TenantTx, run_id: RunId) -> bool:
+    """Whether a run's plan takes a record, or its access, from every active person with the role admin."""
+    return await tx.fetchval(
+        """SELECT count(*) > 0 AND bool_and(EXISTS (SELECT FROM change c
+          WHERE c.tenant_id = $1 AND c.person_id = h.person_id AND c.run_id = $2 AND c.state = 'planned'
+            AND c.action IN ('deactivate', 'remove')))
+        FROM person_role h JOIN person p ON p.tenant_id = $1 AND p.person_id = h.person_id
+        WHERE h.tenant_id = $1 AND h.role = 'admin' AND p.active""",
+        *(tx.tenant_id, run_id),
+    )
+
+
 # ------------------------------------------------------------------ holds
 
 # A hold that an undo has made pointless, and its row of a plan, give way. The row has what a rejection puts back.

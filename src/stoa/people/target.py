@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from stoa.changes.model import Run, RunKind
+from stoa.changes.model import Reason, Run, RunKind
 from stoa.changes.target import Batch
 from stoa.db.transactions import TenantTx
 from stoa.people.authority import authority
@@ -13,6 +13,8 @@ from stoa.people.bulk import apply_batch
 from stoa.people.dates import tenant_today
 from stoa.people.fields import FIELDS
 from stoa.people.groups_leaving import leave_groups
+from stoa.people.guard_rules import last_admin
+from stoa.people.guarding import shuts_everybody_out
 from stoa.people.journal import TARGET
 from stoa.people.plan import clear_stage, plan_due, plan_report, redone
 from stoa.people.releasing import end_holds, release
@@ -83,6 +85,10 @@ class People:
     async def redone(self, tx: TenantTx, run: Run) -> int:
         """See `sync.target.SyncTarget`."""
         return await redone(tx, run)
+
+    async def doubts(self, tx: TenantTx, run: Run, source: str) -> list[Reason]:
+        """See `sync.target.SyncTarget`."""
+        return [last_admin(source)] if await shuts_everybody_out(tx, run.run_id) else []
 
     async def untouched_since(self, tx: TenantTx, run: Run) -> bool:
         """See `sync.target.SyncTarget`."""

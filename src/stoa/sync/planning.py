@@ -166,6 +166,7 @@ class Planner:
             plan = await counted(tx, run.run_id)
             reasons += tripped(plan.counts, planned.population, _thresholds(opened))
             reasons += _redone(await self.target.redone(tx, run))
+            reasons += await self.target.doubts(tx, run, opened.name)
             figures: dict[str, Any] = {
                 **admitted.figures,
                 **plan.figures(),

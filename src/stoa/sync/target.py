@@ -5,7 +5,7 @@ from typing import Protocol
 
 import polars as pl
 
-from stoa.changes.model import Run
+from stoa.changes.model import Reason, Run
 from stoa.changes.target import Target
 from stoa.db.transactions import TenantTx
 from stoa.sync.model import Fields
@@ -46,6 +46,10 @@ class SyncTarget(Target, Protocol):
 
     async def redone(self, tx: TenantTx, run: Run) -> int:
         """How many planned changes would bring back something that was undone."""
+        ...
+
+    async def doubts(self, tx: TenantTx, run: Run, source: str) -> list[Reason]:
+        """What of the plan must wait for a person whatever the thresholds say. source: what to call it."""
         ...
 
     async def untouched_since(self, tx: TenantTx, run: Run) -> bool:
