@@ -57,6 +57,8 @@ from stoa.people import routes_records as people_records
 from stoa.people import routes_roles as role_routes
 from stoa.people import routes_write as people_changes
 from stoa.people.pages import people_pages
+from stoa.people.pages_duplicates import duplicate_pages
+from stoa.people.pages_merging import merging_pages
 from stoa.people.queries import person_names
 from stoa.settings import Settings, read_settings
 from stoa.sync import routes as connection_routes
@@ -196,6 +198,8 @@ def console_routes(shell: Shell, parts: Platform) -> list[Route]:
         *api_client_pages(shell, base_url=base_url_of(settings), versions=tuple(CHANGES)),
         *quarantine_pages(shell),
         *run_pages(shell, subjects=person_names),
+        *duplicate_pages(shell),
+        *merging_pages(shell, references()),
         *people_pages(shell),
         *webhook_pages(shell, parts.sealer, settings.outbound_allow, base_url_of(settings), render_changes),
         *event_pages(shell, base_url_of(settings), person_names),

@@ -3,6 +3,8 @@
 # ruff: noqa: S608 - identifiers are code; every value is a bound parameter
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -95,3 +97,35 @@ async def bars_of(tx: TenantTx, person_ids: Collection[PersonId]) -> list[tuple[
         *(tx.tenant_id, list(person_ids)),
     )
     return [(row["what"], row["name"], row["reason"]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Why a source's people, or a person, are never merged."""
+
+    of_id: UUID
+    name: str | None
+    reason: str
+    made_by: str
+    made_at: datetime
+
+
+async def source_bars(tx: TenantTx) -> list[Bar]:
+    """Sources whose people are never merged."""
+    rows = await tx.fetch(
+        """SELECT b.of_id, s.name, b.reason, b.made_by, b.made_at FROM merge_bar b
+        JOIN source s ON s.tenant_id = $1 AND s.source_id = b.of_id
+        WHERE b.tenant_id = $1 AND b.what = 'source' ORDER BY b.made_at""",
+        tx.tenant_id,
+    )
+    return [Bar(**dict(row)) for row in rows]
+
+
+async def person_bar(tx: TenantTx, person_id: UUID) -> Bar | None:
+    """Why a person is never merged; None if they may be."""
+    row = await tx.fetchrow(
+        """SELECT of_id, NULL::text AS name, reason, made_by, made_at FROM merge_bar
+        WHERE tenant_id = $1 AND what = 'person' AND of_id = $2""",
+        *(tx.tenant_id, person_id),
+    )
+    return None if row is None else Bar(**dict(row))

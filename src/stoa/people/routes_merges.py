@@ -162,7 +162,7 @@ class SplitPreview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _CHANGED: Final = "coalesce(m.split_at, m.made_at)"
-_CATALOGUE: Final = Catalogue(
+CATALOGUE: Final = Catalogue(
     (
         Attribute("id", AttrType.UUID),
         Attribute("state", case_exact=True),
@@ -221,7 +221,7 @@ def operations(references: Sequence[Reference]) -> tuple[Operation, ...]:
 
 
 async def _list(call: Call[ListQuery, None]) -> Answer:
-    ask = read_list(call, _CATALOGUE, tuple(TABLE.sorts), default="-made_at")
+    ask = read_list(call, CATALOGUE, tuple(TABLE.sorts), default="-made_at")
     rows, after = await rows_of(call.tx, TABLE, ask)
     return page(call, ask, [_shown(merge_of(row)) for row in rows], after)
 
