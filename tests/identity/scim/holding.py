@@ -14,6 +14,7 @@ from stoa.jobs.model import Outcome
 from stoa.jobs.worker import Worker
 from stoa.kernel.ids import RunId, SourceId
 from stoa.outbound.http import HttpClient
+from stoa.people.groups_target import Groups
 from stoa.people.guard_rules import Guard, GuardKind
 from stoa.people.target import People
 from stoa.people.thresholds import set_guard
@@ -131,5 +132,7 @@ def worker_of(
     database: Database, sealer: Sealer, client: HttpClient, batch_rows: int = 5_000, people: People | None = None
 ) -> Worker:
     """A worker of runs."""
-    planner = Planner(people or People(), Opener({}, sealer, client, frozenset()), b"0123456789abcdef0123456789abcdef")
+    planner = Planner(
+        people or People(), Opener({}, sealer, client, frozenset()), b"0123456789abcdef0123456789abcdef", (Groups(),)
+    )
     return Worker(database, SourceWorker(planner, batch_rows).handlers())
