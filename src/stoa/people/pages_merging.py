@@ -64,10 +64,11 @@ def merging_pages(shell: Shell, references: Sequence[Reference]) -> list[Route]:
     view, change = Permission.PEOPLE_VIEW, Permission.RUN_DECIDE
     return [
         tenant_page(shell, _WITH, _with, needs=view),
-        tenant_page(shell, _BOTH, show, needs=view),
-        tenant_action(shell, _BOTH, act, needs=change),
+        # Before those of the two, for whose id their names could be taken.
         tenant_action(shell, f"{_WITH}/bar", _bar, needs=change),
         tenant_action(shell, f"{_WITH}/lift", _lift, needs=change),
+        tenant_page(shell, _BOTH, show, needs=view),
+        tenant_action(shell, _BOTH, act, needs=change),
         tenant_page(shell, MERGES, _list, needs=view),
         tenant_page(shell, f"{MERGES}.csv", _csv, needs=view),
         tenant_page(shell, f"{MERGES}/{{merge_id}}", _show, needs=view),
@@ -184,7 +185,7 @@ async def _both(
         names=names,
         sources=sources,
         labels=words.fields(visit.gettext, [*PICKABLE, "active", "manager_id"]),
-        said=[one for one in found.fields if one.survivor is not None or one.absorbed is not None],
+        spoken=[one for one in found.fields if one.survivor is not None or one.absorbed is not None],
         room=partial(duplicates_words.room, visit.gettext),
         becomes=words.table(visit.gettext, duplicates_words.BECOMES),
         note=ask.note or "",
