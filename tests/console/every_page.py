@@ -32,6 +32,9 @@ from stoa.identity.scim.own_queries import own_schemas
 from stoa.kernel.ids import CredentialId, SourceId
 from stoa.main import api_operations, console_routes, docs_routes
 from stoa.outbound.mailbox import mails
+from stoa.people.decisions import note_refusal
+from stoa.people.matching import Refuse
+from stoa.people.model import Asserted
 from stoa.people.roles_actions import add_rule
 from stoa.people.roles_model import Role as RoleGiven
 from stoa.tenants.actions import ensure_source
@@ -90,6 +93,8 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         record, _ = await make_person(tx, okta.source_id, f"member-{secrets.token_hex(3)}")
         group_id = await make_group(tx, okta.source_id, f"Course authors {secrets.token_hex(3)}", [record])
         rule = await add_rule(tx, group_id, RoleGiven.AUTHOR)
+        unknown = Asserted({"user_name": "nobody", "employee_id": "E-unknown"}, True, "00u-unknown")
+        await note_refusal(tx, okta.source_id, unknown, Refuse("ambiguous_employee_id", "Two have this employee id."))
         request_id = await noted(tx, world.parts, okta.source_id, token.credential_id)
     async with world.parts.database.tenant(company.tenant_id) as tx:
         await number_entries(tx)
@@ -121,6 +126,7 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         "operator_id": operator_id,
         "line_no": line_no,
         "entry_no": await company.one("SELECT max(entry_no) FROM entry WHERE tenant_id = $1"),
+        "decision_id": await company.one("SELECT decision_id FROM decision WHERE tenant_id = $1 LIMIT 1"),
         "name": kept[0].name,
         "seq": 1,
         "tag": "people",

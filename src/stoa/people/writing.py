@@ -178,10 +178,10 @@ async def _provisioned(tx: TenantTx, made: Provisioned | Refused) -> Written | R
             return made
         case Provisioned(record, rule, revived=True):
             outcome: PersonResolution = PersonResolution("revived", rule)
-        case Provisioned(record, "nobody_matches"):
-            outcome = PersonResolution("created", "nobody_matches")
-        case Provisioned(record, rule):
+        case Provisioned(record, rule, linked=True):
             outcome = PersonResolution("linked", rule)
+        case Provisioned(record, rule):
+            outcome = PersonResolution("created", rule)
         case _:
             assert_never(made)
     await _welcome(tx, record)

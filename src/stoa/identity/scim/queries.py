@@ -19,10 +19,11 @@ MOST_COUNTED: Final = 10_000
 _PEOPLE: Final = """
 SELECT count(*) AS records, count(*) FILTER (WHERE active) AS active FROM source_record
 WHERE tenant_id = $1 AND source_id = $2 AND present"""
-# By index decision_recent, the latest first, until enough of this source are found.
+# By index decision_open, the latest try first, until enough of this source are found.
 _REFUSED: Final = """
-SELECT at, subject, rule, detail, candidates FROM decision
-WHERE tenant_id = $1 AND source_id = $2 AND outcome = 'refused' AND resolved_at IS NULL ORDER BY at DESC LIMIT $3"""
+SELECT seen_at AS at, subject, rule, detail, candidates FROM decision
+WHERE tenant_id = $1 AND source_id = $2 AND subject_key IS NOT NULL AND resolved_at IS NULL AND verdict IS NULL
+ORDER BY seen_at DESC LIMIT $3"""
 _WINDOWS: Final = """
 SELECT r.run_id, r.created_at, (
   SELECT count(*) FROM (
