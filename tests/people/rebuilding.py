@@ -12,7 +12,11 @@ from stoa.kernel.ids import TenantId
 from stoa.people.columns import PERSON_VALUES
 from stoa.people.fields import to_json
 
+from .grouping import roles_in
+
 Copy = dict[str, dict[str, Any]]
+# What stands where nothing was told yet; everything else is None.
+_NOTHING: dict[str, Any] = {"roles": []}
 
 
 def follow(copy: Copy, kind: str, subject: str, body: Mapping[str, Any]) -> None:
@@ -29,9 +33,9 @@ def follow(copy: Copy, kind: str, subject: str, body: Mapping[str, Any]) -> None
     person = copy.setdefault(subject, {})
     for name, value in (before or {}).items():
         # Whoever missed an event notices it here.
-        assert person.get(name) == value, (kind, subject, name)
+        assert person.get(name, _NOTHING.get(name)) == value, (kind, subject, name)
     person.update(after)
-    for name in [name for name, value in person.items() if value is None]:
+    for name in [name for name, value in person.items() if value == _NOTHING.get(name)]:
         del person[name]
 
 
@@ -51,7 +55,11 @@ async def people_of(database: Database, tenant_id: TenantId) -> Copy:
     """The people as the database has them, in the form in which events tell of them."""
     async with database.tenant(tenant_id) as tx:
         rows = await tx.fetch("SELECT * FROM person WHERE tenant_id = $1 AND merged_into IS NULL", tenant_id)
-    return {str(row["person_id"]): {n: _plain(row[n]) for n in PERSON_VALUES if row[n] is not None} for row in rows}
+        held = await roles_in(tx)
+    people = {str(row["person_id"]): {n: _plain(row[n]) for n in PERSON_VALUES if row[n] is not None} for row in rows}
+    for person_id, roles in held.items():
+        people[str(person_id)]["roles"] = sorted(roles)
+    return people
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,7 @@ each, and that nothing reads the whole table where an index is claimed.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from hashlib import md5
 from uuid import UUID
@@ -10,13 +11,20 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from stoa.api.lists import ListAsk
 from stoa.db import embedded
 from stoa.db.database import Database, open_database
+from stoa.db.transactions import TenantTx
 from stoa.kernel.filters import Cost, check, parse
 from stoa.kernel.ids import PersonId, RunId, SourceId, TenantId, new_id
 from stoa.people.catalogue import CATALOGUE
 from stoa.people.listing import PeopleAsk, people_page
 from stoa.people.profile import profile
+from stoa.people.roles_groups import CATALOGUE as GROUP_CATALOGUE
+from stoa.people.roles_groups import group_line, group_lines, group_timeline, member_lines
+from stoa.people.roles_model import AddRule, Role
+from stoa.people.roles_preview import preview
+from stoa.people.roles_queries import belonging
 from stoa.people.timeline import timeline
 from stoa.tenants.actions import create_tenant
 from stoa.tenants.model import NewTenant
@@ -165,6 +173,38 @@ async def test_a_later_page_begins_where_the_last_ended(database: Database, fill
 def test_every_attribute_that_claims_an_index_is_looked_at() -> None:
     claimed = {attribute.name for attribute in CATALOGUE.attributes if attribute.cost is Cost.INDEXED}
     assert claimed <= ASKED.keys()
+
+
+async def used(database: Database, filled: Filled, look: Callable[[TenantTx], Awaitable[object]]) -> set[str]:
+    """The indexes of a look-up, without the little that is read whole."""
+    tenant_id, hr = filled
+    return await indexes_of((database, tenant_id, hr, NOBODY), look) - {"seq:source", "seq:role_rule", "seq:run"}
+
+
+def of_groups(where: str | None = None, sort: str = "display_name") -> ListAsk:
+    typed = None if where is None else check(parse(where), GROUP_CATALOGUE)
+    return ListAsk(typed, sort, False, None, 50, None, None, "")
+
+
+async def test_lists_of_groups_use_indexes_alone(database: Database, filled: Filled) -> None:
+    async with database.tenant(filled[0], read_only=True) as tx:
+        group = await group_line(tx, GROUP)
+        person_id = await tx.fetchval("SELECT person_id FROM person WHERE employee_id = 'E77'")
+    looks: tuple[tuple[str, Callable[[TenantTx], Awaitable[object]]], ...] = (
+        ("person_group_listed", lambda tx: group_lines(tx, of_groups())),
+        ("person_group_listed", lambda tx: group_lines(tx, of_groups(), "team 7")),
+        ("person_group_listed", lambda tx: group_lines(tx, of_groups('display_name eq "team 7"'))),
+        ("person_group_updated", lambda tx: group_lines(tx, of_groups(sort="updated_at"))),
+        ("person_group_pkey", lambda tx: group_line(tx, GROUP)),
+        ("group_member_pkey", lambda tx: member_lines(tx, GROUP, limit=50)),
+        ("change_subject", lambda tx: group_timeline(tx, group)),
+        ("group_member_of", lambda tx: belonging(tx, person_id)),
+        ("group_member_pkey", lambda tx: preview(tx, AddRule(group.group_id, Role.AUTHOR))),
+    )
+    for index, look in looks:
+        found = await used(database, filled, look)
+        assert index in found, index
+        assert not {name for name in found if name.startswith("seq:")}, (index, found)
 
 
 async def test_a_profile_and_its_timeline_use_indexes_alone(database: Database, filled: Filled) -> None:

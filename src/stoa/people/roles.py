@@ -6,8 +6,8 @@ sees what the first wrote.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, cast
 
 from stoa.db.transactions import TenantTx
 from stoa.events.actions import emit_all
@@ -16,6 +16,8 @@ from stoa.kernel.ids import PersonId, RunId
 
 CHANGED: Final = "person.roles_changed"
 _AT_ONCE: Final = 5_000
+_TOLD: Final = "people.roles"
+_STANDING: Final = "SELECT person_id FROM person WHERE tenant_id = $1 AND person_id = ANY($2) AND merged_into IS NULL"
 _LOCK: Final = "SELECT 1 FROM person WHERE tenant_id = $1 AND person_id = ANY($2) ORDER BY person_id FOR UPDATE"
 
 # Roles of the person `p`: those that the rules of their groups give. $1 is the tenant. `roles_rules.roles_of` is the
@@ -92,8 +94,29 @@ async def bring_up_to_date(tx: TenantTx, person_ids: Collection[PersonId]) -> li
 
 
 def tell(tx: TenantTx, changed: Collection[Changed], run_id: RunId | None) -> None:
-    """Emits the events of people whose roles changed."""
-    emit_all(tx, map(_event, changed), run_id=run_id)
+    """Has the transaction tell at its end of people whose roles changed: one event for each, from what they had at its
+    beginning to what they have. Who is merged or gone by then has an event that says so.
+    """
+    if changed:
+        tx.memo[_TOLD] = (*tx.memo.get(_TOLD, ()), *((one, run_id) for one in changed))
+        tx.before_commit(_TOLD, _tell)
+
+
+async def _tell(tx: TenantTx) -> None:
+    told = cast("tuple[tuple[Changed, RunId | None], ...]", tx.memo[_TOLD])
+    tx.memo[_TOLD] = ()
+    net: dict[PersonId, tuple[Changed, RunId | None]] = {}
+    for one, run_id in told:
+        earlier = net.get(one.person_id)
+        net[one.person_id] = (one if earlier is None else replace(one, had=earlier[0].had), run_id)
+    rows = await tx.fetch(_STANDING, tx.tenant_id, list(net))
+    standing = {row["person_id"] for row in rows}
+    by_run: dict[RunId | None, list[Event]] = {}
+    for person_id, (one, run_id) in net.items():
+        if person_id in standing and one.had != one.has:
+            by_run.setdefault(run_id, []).append(_event(one))
+    for run_id, events in by_run.items():
+        emit_all(tx, events, run_id=run_id)
 
 
 def _event(one: Changed) -> Event:
