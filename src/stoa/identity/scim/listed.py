@@ -4,6 +4,8 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from functools import partial
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -111,9 +113,27 @@ async def keys_page(
     """Which resources stand on a page: after a position, or after so many others. Without an order: kind by kind, in
     the order of their making.
     """
-    query = keys_query(tx, source_id, branches, order, after=after, limit=limit, offset=offset)
+    find = partial(keys_query, tx, source_id, branches, order, after=after, offset=offset)
+    if order is None or not order.indexed or order.descending or offset:
+        return await _keys(tx, find(limit=limit))
+    # No index has those without a value, who come last: they are looked for when a page is not full without them.
+    found = await _keys(tx, find(limit=limit, part=Part.WITH_VALUE))
+    if len(found) == limit:
+        return found
+    return found + await _keys(tx, find(limit=limit - len(found), part=Part.WITHOUT_VALUE))
+
+
+async def _keys(tx: TenantTx, query: Sql) -> list[Key]:
     rows = await tx.fetch(query.text, *query.params) if query.text else []
     return [Key(row["rank"], row["id"], row["sort_key"]) for row in rows]
+
+
+class Part(Enum):
+    """Which resources of an order."""
+
+    ALL = "all"
+    WITH_VALUE = "with value"
+    WITHOUT_VALUE = "without value"
 
 
 def keys_query(
@@ -125,8 +145,9 @@ def keys_query(
     after: After | None = None,
     limit: int,
     offset: int = 0,
+    part: Part = Part.ALL,
 ) -> Sql:
-    """The statement of `keys_page`; without text where nothing can stand after the position."""
+    """The statement of a page, or of a part of it; without text where nothing can stand after the position."""
     params: list[object] = [tx.tenant_id, source_id, *(value for branch in branches for value in branch.params)]
 
     def bind(value: object, type_: str) -> str:
@@ -142,7 +163,7 @@ def keys_query(
         f"(SELECT {rank} AS rank, {branch.listed.key} AS id, {expr}::{_type(order)} AS sort_key {branch.condition}"
         f" AND {condition} ORDER BY {ordering} LIMIT {reach})"
         for rank, branch in enumerate(branches)
-        for expr, condition, ordering in _arms(branch.listed, order, rank, here)
+        for expr, condition, ordering in _arms(branch.listed, order, rank, here, part)
     ]
     if not arms:
         return Sql("", [])
@@ -194,21 +215,22 @@ def _outer(order: Order | None) -> str:
 _Arm = tuple[str, str, str]
 
 
-def _arms(listed: Listed[Any], order: Order | None, rank: int, here: _Place | None) -> list[_Arm]:
+def _arms(listed: Listed[Any], order: Order | None, rank: int, here: _Place | None, part: Part) -> list[_Arm]:
     """Expression, further condition and order of the statements that find a kind's part of the page."""
     if order is None:
         return _unsorted(listed, rank, here)
     expr = listed.sorts.get(order.name)
+    without = part is not Part.WITH_VALUE and _reaches(order, here)
     if expr is None:
-        return [_without_value(f"NULL::{order.type}", "true", listed.key, order, here)] if _reaches(order, here) else []
+        return [_without_value(f"NULL::{order.type}", "true", listed.key, order, here)] if without else []
     key = _collated(expr, order)
     beyond, way = ("<", "DESC") if order.descending else (">", "ASC")
     arms: list[_Arm] = []
     # Those with a value and those without are found apart, so that an index can do the first.
-    if here is None or here.value is not None or order.descending:
+    if part is not Part.WITHOUT_VALUE and (here is None or here.value is not None or order.descending):
         past = f"({key}, {listed.key}) {beyond} ({here.value}, {here.identity})" if here and here.value else "true"
         arms.append((expr, f"{key} IS NOT NULL AND {past}", f"{key} {way}, {listed.key} {way}"))
-    if _reaches(order, here):
+    if without:
         arms.append(_without_value(expr, f"{key} IS NULL", listed.key, order, here))
     return arms
 
