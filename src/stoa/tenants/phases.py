@@ -39,6 +39,8 @@ class PhaseStatus:
         expected_by: when the next success is due at the latest; None while nothing is scheduled.
         held: runs that wait for a person.
         failing: the code of the last error, until something goes well again.
+        requests, errors: what the other side asked within 24 hours of its last contact, and how much of it was answered
+            with an error, as counted then; 0 where it is we who ask.
     """
 
     connected: bool = False
@@ -48,6 +50,8 @@ class PhaseStatus:
     expected_by: datetime | None = None
     held: int = 0
     failing: str | None = None
+    requests: int = 0
+    errors: int = 0
 
 
 def phase_state(status: PhaseStatus, now: datetime) -> PhaseState:

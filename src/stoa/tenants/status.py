@@ -130,6 +130,8 @@ async def note_phase(
     held: int | _Same = SAME,
     connected: bool | _Same = SAME,
     paused: bool | _Same = SAME,
+    requests: int | _Same = SAME,
+    errors: int | _Same = SAME,
 ) -> None:
     """Changes what is given of a phase, at the end of the transaction. What is counted (`held`, `connected`) is noted
     from within a `recount`. For a phase that has connections, note those: `note_connection`.
@@ -142,6 +144,8 @@ async def note_phase(
         "held": held,
         "connected": connected,
         "paused": paused,
+        "requests": requests,
+        "errors": errors,
     }
     changes = {name: value for name, value in given.items() if not isinstance(value, _Same)}
     notes = _noted(tx)

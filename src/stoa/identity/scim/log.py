@@ -32,6 +32,8 @@ AT_ONCE: Final = 200
 # The end of a process does not wait for longer than this.
 CLOSE_SECONDS: Final = 3.0
 _RETRY_SECONDS: Final = 1.0
+_COUNTED_EVERY_SECONDS: Final = 60.0
+_MOST_COUNTED: Final = 10_000
 # Lines of a crash are lost anyway, up to some hundred milliseconds of them, so nobody waits for the disk.
 _NO_HURRY: Final = "SELECT set_config('synchronous_commit', 'off', true)"
 _ORIGIN: Final = Origin(actor="system", via="scim")
@@ -51,6 +53,7 @@ class RequestLog:
     _waiting: deque[Noted] = field(default_factory=deque[Noted], repr=False)
     _bytes: int = 0
     _lost: dict[TenantId, int] = field(default_factory=dict[TenantId, int], repr=False)
+    _counted: dict[TenantId, float] = field(default_factory=dict[TenantId, float], repr=False)
     _flushing: asyncio.Task[None] | None = field(default=None, repr=False)
     _closing: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
@@ -117,7 +120,8 @@ class RequestLog:
         lost = self._lost.pop(tenant_id, 0)
         try:
             async with self.database.tenant(tenant_id, _ORIGIN, also=_NO_HURRY) as tx:
-                await store(tx, self.vault, lines, lost=lost, clock=monotonic())
+                on_board = self._is_due(tenant_id)
+                await store(tx, self.vault, lines, clock=monotonic(), lost=lost, on_board=on_board)
         except BaseException as error:
             self._lost[tenant_id] = self._lost.get(tenant_id, 0) + lost
             if isinstance(error, Exception) and not isinstance(error, (*UNAVAILABLE, *COLLISION, ConnectionError)):
@@ -126,6 +130,15 @@ class RequestLog:
                 _log.error("scim_log_not_written", lines=len(lines), error=type(error).__name__)
                 return
             raise
+
+    def _is_due(self, tenant_id: TenantId) -> bool:
+        """Whether the board's figures of a tenant are to be counted: about once a minute."""
+        if len(self._counted) >= _MOST_COUNTED:
+            self._counted.clear()
+        due = monotonic() >= self._counted.get(tenant_id, 0.0) + _COUNTED_EVERY_SECONDS
+        if due:
+            self._counted[tenant_id] = monotonic()
+        return due
 
     async def _run(self) -> None:
         delay = FLUSH_SECONDS

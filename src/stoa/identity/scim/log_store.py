@@ -16,7 +16,9 @@ from stoa.identity.scim.log_model import FAILED, Noted
 from stoa.identity.scim.own_queries import own_schemas
 from stoa.identity.scim.silence import heard_again
 from stoa.kernel.ids import SourceId, parse_id
+from stoa.tenants.model import Phase
 from stoa.tenants.sealing import Sealer
+from stoa.tenants.status import note_phase
 
 TABLE: Final = "scim_request"
 # Rung when lines were written, for those who look at the log.
@@ -58,6 +60,10 @@ ON CONFLICT (tenant_id, source_id, hour) DO UPDATE SET
   success_at = greatest(h.success_at, excluded.success_at)
 RETURNING h.source_id, h.hour, h.requests"""
 
+_DAY: Final = """
+SELECT coalesce(sum(requests), 0)::bigint AS requests, coalesce(sum(errors), 0)::bigint AS errors FROM scim_hour
+WHERE tenant_id = $1 AND hour > $2"""
+
 
 @dataclass(frozen=True, slots=True)
 class Vault:
@@ -80,11 +86,19 @@ class _Hour:
 
 
 async def store(
-    tx: TenantTx, vault: Vault, lines: Sequence[Noted], *, lost: int = 0, clock: float, why: str = ""
+    tx: TenantTx,
+    vault: Vault,
+    lines: Sequence[Noted],
+    *,
+    clock: float,
+    lost: int = 0,
+    why: str = "",
+    on_board: bool = False,
 ) -> None:
     """Writes the lines of one tenant, and counts them in their hours.
 
     lost: requests before these that were not written. clock: `monotonic` at `tx.now`. why: see `Sealed`.
+    on_board: the figures of the operator's board are counted anew.
     """
     write_only = write_only_of(await own_schemas(tx))
     rows: list[dict[str, Any]] = []
@@ -96,6 +110,10 @@ async def store(
     rows[0]["lost"] = lost
     await tx.execute(_INSERT, tx.tenant_id, *([row[name] for row in rows] for name in _COLUMNS))
     await _count(tx, [(one, row["at"]) for one, row in zip(lines, rows, strict=True) if one.arrival.actor is None])
+    if on_board:
+        row = await tx.fetchrow(_DAY, tx.tenant_id, tx.now - timedelta(hours=24))
+        assert row is not None
+        await note_phase(tx, Phase.IDENTITY, requests=row["requests"], errors=row["errors"])
     tx.wake(CHANNEL)
 
 
