@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import api, commits, console, demo, events, jobs, scim, sync, webhooks
+from bench import api, commits, console, demo, events, jobs, scim, scim_groups, sync, webhooks
 from bench.ground import ground
 from bench.model import Benchmark, Figure, Plan, Verdict
 from bench.table import show, write_json
@@ -17,6 +17,7 @@ from stoa.settings import Settings
 BENCHMARKS: dict[str, Benchmark] = {
     "sync": sync.run,
     "scim": scim.run,
+    "scim-groups": scim_groups.run,
     "commits": commits.run,
     "jobs": jobs.run,
     "console": console.run,

@@ -32,11 +32,17 @@ async def listening() -> AsyncGenerator[socket.socket]:
 
 @asynccontextmanager
 async def process(
-    arguments: Sequence[str], env: Mapping[str, str], *, fds: tuple[int, ...] = ()
+    arguments: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    fds: tuple[int, ...] = (),
+    program: Sequence[str] = (sys.executable, "-m"),
 ) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """`python -m ARGUMENTS` for the length of the block; it ends with this process, whatever happens."""
+    """`python -m ARGUMENTS`, or another program, for the length of the block; it ends with this process, whatever
+    happens.
+    """
     started = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", *arguments, env={**env, PARENT_VARIABLE: str(os.getpid())}, cwd=ROOT, pass_fds=fds,
+        *program, *arguments, env={**env, PARENT_VARIABLE: str(os.getpid())}, cwd=ROOT, pass_fds=fds,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LINE,
     )  # fmt: skip
     try:

@@ -75,6 +75,16 @@ assets_stamp() {
   cat package.json package-lock.json tools/build-assets.mjs src/stoa/web/assets/*.* | digest
 }
 
+# A peer that is no Python package: SCIMMY on express.
+scimmy=bench/peers/scimmy
+scimmy_stamp() {
+  cat "$scimmy/package.json" "$scimmy/package-lock.json" | digest
+}
+
+peers_are_ready() {
+  [ "$level" != bench ] || holds_stamp "$scimmy/node_modules/.stamp" "$(scimmy_stamp)"
+}
+
 holds_stamp() {
   [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]
 }
@@ -147,7 +157,7 @@ make_environment() {
   wanted_stamp "$level" >"$venv/stamp-$level"
 }
 
-make_assets() {
+look_at_npm() {
   if [ -z "$NODE" ]; then
     # The npm from PyPI looks for the machine's settings in a folder of its own; those of an npm that is here already are meant.
     npm_config_globalconfig=$(npm config get globalconfig 2>/dev/null) || npm_config_globalconfig=/etc/npmrc
@@ -165,6 +175,19 @@ make_assets() {
     npm_config_cache=$venv/npm-cache
     export npm_config_cache
   fi
+}
+
+make_peers() {
+  look_at_npm
+  shown "Peers" 1 '^added' "$NPM" ci --ignore-scripts --no-audit --no-fund --prefix "$scimmy" || {
+    say "npm could not fetch what Stoa is measured against (see above)." >&2
+    return 1
+  }
+  scimmy_stamp >"$scimmy/node_modules/.stamp"
+}
+
+make_assets() {
+  look_at_npm
   omit=""
   [ "$level" != run ] || omit="--omit=dev"
   # shellcheck disable=SC2086 # empty means no argument
@@ -178,7 +201,7 @@ make_assets() {
 
 . tools/machine.sh
 
-if environment_is_ready && assets_are_ready; then
+if environment_is_ready && assets_are_ready && peers_are_ready; then
   exit 0
 fi
 look_at_machine
@@ -187,5 +210,8 @@ if ! environment_is_ready; then
 fi
 if ! assets_are_ready; then
   make_assets || exit 1
+fi
+if ! peers_are_ready; then
+  make_peers || exit 1
 fi
 say "Ready: .venv/bin/stoa"

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 TINY = {
     "sync": 1000,
     "scim": 40,
+    "scim-groups": 40,
     "commits": 64,
     "jobs": 100,
     "console": 200,

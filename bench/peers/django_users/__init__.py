@@ -1,0 +1,1 @@
+"""Users of django-scim2 in PostgreSQL: an application of Django with one model."""
