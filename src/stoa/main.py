@@ -32,6 +32,7 @@ from stoa.api.serving import Service, with_api
 from stoa.api.trace import traced
 from stoa.api.versions import CHANGES
 from stoa.changes import routes as run_routes
+from stoa.changes import routes_undo as undo_routes
 from stoa.changes.pages import run_pages
 from stoa.changes.rendering import render_changes
 from stoa.composition import VERSION, Platform, Store, base_url_of, platform, references
@@ -156,6 +157,7 @@ def api_operations(target: SyncTarget, sealer: Sealer, allow: AbstractSet[str]) 
         *client_routes.operations(),
         *audit_routes.operations(),
         *run_routes.operations(),
+        *undo_routes.operations(),
         *connection_routes.operations(target),
         *people_routes.operations(),
         *webhook_routes.operations(sealer, allow),

@@ -18,12 +18,10 @@ from stoa.changes.holding import with_counts
 from stoa.changes.model import Action, Change, Run, RunKind, RunState, WrongState
 from stoa.changes.queries import RUN_COLUMNS, run_of
 from stoa.changes.rendering import outside
-from stoa.changes.undoing import TARGETS
 from stoa.kernel.cursors import BadCursor
 from stoa.kernel.filters import FilterError
-from stoa.kernel.ids import RunId, SourceId, parse_id
+from stoa.kernel.ids import RunId, parse_id
 from stoa.kernel.problems import BadInput, NotFound
-from stoa.tenants.queries import source as source_of
 
 _MOMENT: Final = msgspec.Meta(tz=True)
 _When = Annotated[datetime, _MOMENT]
@@ -85,18 +83,6 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
 
 
-class UndoSince(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """From when on everything is to be undone."""
-
-    since: Annotated[datetime, msgspec.Meta(tz=True, description="At most 30 days ago.")]
-
-
-class UndoPlanned(msgspec.Struct, frozen=True):
-    """The runs that undo, one for each kind of record."""
-
-    runs: list[RunShown]
-
-
 _CHANGED: Final = "greatest(r.created_at, r.planned_at, r.decided_at, r.applying_at, r.finished_at)"
 _RUNS: Final = with_change_time(RUNS)
 _TABLE: Final = Table(
@@ -151,16 +137,6 @@ def operations() -> tuple[Operation, ...]:
             scope="runs:write", handler=_roll_back, answers={202: RunShown}, problems=(WrongState,),
             idempotency="required", **one,
         ),
-        Operation(
-            id="undoSource", method="POST", path="/v1/sources/{source_id}/undo", tag="Runs",
-            summary="Plan undoing what a source did from a moment on",
-            description="Makes one run for each kind of record, `person` and `group`, that puts back everything that "
-            "the source said at or after the moment, and what of it waits for a decision. Each waits at its plan, with "
-            "the conflicts that it found, until it is approved; one that has nothing to do ends by itself.",
-            path_params={"source_id": ID}, scope="runs:write", handler=_undo, body=UndoSince,
-            answers={202: UndoPlanned}, problems=(WrongState, BadInput), idempotency="required",
-            body_example={"since": "2026-03-01T14:05:00Z"},
-        ),
     )  # fmt: skip
 
 
@@ -194,14 +170,6 @@ def _deciding(decide: Callable[..., Awaitable[Run]]) -> Callable[[Call[Any, Deci
 async def _roll_back(call: Call[Any, None]) -> Answer:
     run = await actions.queue_rollback(call.tx, run_id_of(call), plan_only=True)
     return Answer(202, shown(run), headers=(("location", call.url(f"/v1/runs/{run.run_id}")),))
-
-
-async def _undo(call: Call[Any, UndoSince]) -> Answer:
-    source_id = parse_id(call.path["source_id"])
-    if source_id is None or await source_of(call.tx, SourceId(source_id)) is None:
-        raise NotFound("There is no such source in this tenant.", hint="A run names its source as `source_id`.")
-    runs = await actions.queue_undo_since(call.tx, SourceId(source_id), call.body.since, TARGETS)
-    return Answer(202, UndoPlanned([shown(run) for run in runs]))
 
 
 def run_id_of(call: Call[Any, Any]) -> RunId:
