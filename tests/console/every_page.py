@@ -15,7 +15,7 @@ from stoa.access.permissions import Role
 from stoa.analytics.webhooks.actions import create_endpoint
 from stoa.analytics.webhooks.model import Settings as WebhookSettings
 from stoa.analytics.webhooks.sending_again import send_test
-from stoa.composition import Platform, base_url_of
+from stoa.composition import Platform, base_url_of, references
 from stoa.db.transactions import TenantTx
 from stoa.events.actions import number_entries
 from stoa.identity.scim.conformance import CHECKS, keep
@@ -29,11 +29,13 @@ from stoa.identity.scim.log_store import store
 from stoa.identity.scim.own_actions import add_attribute, add_schema
 from stoa.identity.scim.own_model import OwnAttribute
 from stoa.identity.scim.own_queries import own_schemas
-from stoa.kernel.ids import CredentialId, SourceId
+from stoa.kernel.ids import CredentialId, SourceId, new_id
 from stoa.main import api_operations, console_routes, docs_routes
 from stoa.outbound.mailbox import mails
 from stoa.people.decisions import note_refusal
 from stoa.people.matching import Refuse
+from stoa.people.merging import merge
+from stoa.people.merging_model import MergeAsk
 from stoa.people.model import Asserted
 from stoa.people.roles_actions import add_rule
 from stoa.people.roles_model import Role as RoleGiven
@@ -95,6 +97,7 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         rule = await add_rule(tx, group_id, RoleGiven.AUTHOR)
         unknown = Asserted({"user_name": "nobody", "employee_id": "E-unknown"}, True, "00u-unknown")
         await note_refusal(tx, okta.source_id, unknown, Refuse("ambiguous_employee_id", "Two have this employee id."))
+        pair_id, merge_id, twin = await _duplicates(tx, okta.source_id)
         request_id = await noted(tx, world.parts, okta.source_id, token.credential_id)
     async with world.parts.database.tenant(company.tenant_id) as tx:
         await number_entries(tx)
@@ -123,6 +126,9 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         "group_id": group_id,
         "rule_id": rule.rule_id,
         "request_id": request_id,
+        "pair_id": pair_id,
+        "other_id": twin,
+        "merge_id": merge_id,
         "operator_id": operator_id,
         "line_no": line_no,
         "entry_no": await company.one("SELECT max(entry_no) FROM entry WHERE tenant_id = $1"),
@@ -132,6 +138,20 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         "tag": "people",
         "code": "bad_body",
     }
+
+
+async def _duplicates(tx: TenantTx, source_id: SourceId) -> tuple[UUID, UUID, UUID]:
+    """An open pair, a merge, and one of the pair."""
+    made = [(await make_person(tx, source_id, f"twin-{n}-{secrets.token_hex(3)}"))[1] for n in range(4)]
+    done = await merge(tx, MergeAsk(made[0], made[1], note="Two records of one person."), references())
+    pair_id, (a, b) = new_id(), sorted(made[2:])
+    await tx.execute(
+        """INSERT INTO duplicate_pair
+          (tenant_id, pair_id, person_a, person_b, score, evidence, state, found_at, updated_at)
+        VALUES ($1, $2, $3, $4, 55, '{name_hire_date}', 'open', $5, $5)""",
+        *(tx.tenant_id, pair_id, a, b, tx.now),
+    )
+    return pair_id, done.merge.run_id, b
 
 
 def _looked() -> list[Result]:

@@ -95,7 +95,7 @@ async def test_two_who_may_be_one_are_found_merged_and_split(
     assert back.status_code == 200, back.text
     assert ([one["key"] for one in back.json()["back"]], back.json()["withdrawn"]) == (["E00001"], ["display_name"])
     parted = await client.post(f"/v1/merges/{merge_id}/split", json={}, headers=key())
-    assert (parted.status_code, parted.json()["state"]) == (200, "split"), parted.text
+    assert (parted.status_code, parted.json()["state"]) == (201, "split"), parted.text
     assert (await client.post(f"/v1/merges/{merge_id}/split", json={})).json()["code"] == "cannot_split"
     assert (await client.get(f"/v1/people/{twin}")).json()["employee_id"] == "E00001"
     assert [pair["state"] for pair in await duplicates(client)] == ["open"]

@@ -16,6 +16,7 @@ from stoa.kernel.cursors import BadCursor
 from stoa.kernel.filters import Attribute, AttrType, Catalogue, Column, FilterError
 from stoa.kernel.ids import PersonId, parse_id
 from stoa.kernel.references import Reference
+from stoa.people.fields import Value
 from stoa.people.merging import merge
 from stoa.people.merging_model import (
     AlreadyMerged,
@@ -41,7 +42,8 @@ from stoa.people.splitting_preview import split_preview
 
 _When = Annotated[datetime, Meta(tz=True)]
 LONGEST_NOTE: Final = 1000
-Plain = str | bool | date | UUID | None
+# Dates and ids as texts.
+Plain = str | bool | None
 
 
 class MergeShown(msgspec.Struct, frozen=True):
@@ -212,9 +214,10 @@ def operations(references: Sequence[Reference]) -> tuple[Operation, ...]:
         Operation(
             id="splitMerge", method="POST", path=f"{_ONE}/split", summary="Split a merge",
             description="The exact inverse: the records that the merge moved go back, and picks that nobody has "
-            "changed since are withdrawn. What came later stays with its record. With `preview` nothing is written.",
+            "changed since are withdrawn. What came later stays with its record. With `preview` nothing is written: "
+            "what would follow is answered with status 200. Else the run that did it is in Location.",
             scope="people:write", handler=_split, body=SplitInput, body_example={"preview": True},
-            idempotency="optional", answers={200: MergeShown | SplitPreview}, problems=(NoSuchMerge, CannotSplit),
+            idempotency="optional", answers={200: SplitPreview, 201: MergeShown}, problems=(NoSuchMerge, CannotSplit),
             **one,
         ),
     )  # fmt: skip
@@ -248,7 +251,8 @@ async def _split(call: Call[Any, SplitInput]) -> Answer:
     if call.body.preview:
         return Answer(content=_returning(await split_preview(call.tx, merge_id)))
     found = await merge_by_run(call.tx, merge_id)
-    return Answer(content=_shown((await split(call.tx, found.run_id)).merge))
+    done = await split(call.tx, found.run_id)
+    return Answer(201, _shown(done.merge), headers=(("location", call.url(f"/v1/runs/{done.run_id}")),))
 
 
 def _merge_id(call: Call[Any, Any]) -> UUID:
@@ -294,7 +298,14 @@ def _returning(found: Returning) -> SplitPreview:
 
 
 def _field(one: FieldPreview) -> FieldShown:
-    return FieldShown(one.name, one.survivor, one.absorbed, one.result, one.source_id, one.picked, one.overruled)
+    survivor, absorbed, result = (_plain(value) for value in (one.survivor, one.absorbed, one.result))
+    return FieldShown(one.name, survivor, absorbed, result, one.source_id, one.picked, one.overruled)
+
+
+def _plain(value: Value | UUID) -> Plain:
+    if isinstance(value, UUID):
+        return str(value)
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _identity(one: Identity) -> IdentityShown:
