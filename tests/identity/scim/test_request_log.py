@@ -20,6 +20,7 @@ from stoa.identity.scim.log_body import is_secret, shown_path, without_secrets
 from stoa.identity.scim.log_model import Arrival, Line
 from stoa.identity.scim.log_store import Vault
 from stoa.identity.scim.routes import scim_routes
+from stoa.kernel.ids import new_id
 from stoa.tenants.queries import tenant as tenant_of
 from stoa.tenants.sealing import Sealer
 from tests.conftest import ConnectArgs, MakeTenant
@@ -238,3 +239,16 @@ def _arrival(tenant_id: Any, issued: Any) -> Arrival:
         credential_id=issued.credential_id,
         request=Request("GET", ("Users",), {}, {}, b""),
     )
+
+
+async def test_a_search_by_name_has_an_index_for_each_way(logged: Logged) -> None:
+    async with logged.database.tenant(logged.scim.tenant_id, read_only=True) as tx:
+        await tx.execute("SET LOCAL enable_seqscan = off")
+        given = (tx.tenant_id, logged.scim.issued.source_id, 1, [new_id()], new_id(), 10)
+        plan = "\n".join(row[0] for row in await tx.fetch(f"EXPLAIN {log_queries.NAMED}", *given))
+        first = log_queries.LINES.select + " ORDER BY q.request_id DESC LIMIT 26"
+        listed = "\n".join(row[0] for row in await tx.fetch(f"EXPLAIN {first}", *given[:2]))
+    for index in ("name", "external", "email", "resource"):
+        assert f"scim_request_{index} " in plan, index
+    assert "Seq Scan" not in plan + listed
+    assert "Sort" not in listed

@@ -62,7 +62,7 @@ SELECT max(last_at) AS last_at, max(success_at) AS success_at,
 FROM scim_hour WHERE tenant_id = $1 AND source_id = $2"""
 # Each arm by an index of its own. Requests that name a user by id alone are found by the records that have the name, or
 # that another request with the name was about.
-_NAMED: Final = """
+NAMED: Final = """
 WITH named AS MATERIALIZED (
   (SELECT request_id, resource_id FROM scim_request WHERE tenant_id = $1 AND name_key = $3 AND source_id = $2
    ORDER BY request_id DESC LIMIT $6)
@@ -169,7 +169,7 @@ async def requests_about(tx: TenantTx, vault: Vault, source_id: SourceId, name: 
     """
     records = await records_known_as(tx, source_id, name)
     key = digest(vault.key, tx.tenant_id, name)
-    rows = await tx.fetch(_NAMED, tx.tenant_id, source_id, key, records, parse_id(name), MOST_NAMED)
+    rows = await tx.fetch(NAMED, tx.tenant_id, source_id, key, records, parse_id(name), MOST_NAMED)
     return [row["request_id"] for row in rows]
 
 
