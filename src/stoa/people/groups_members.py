@@ -19,14 +19,22 @@ from stoa.people.guarding import GuardKind, guard_last_admin, weigh
 _STANDING: Final = """
 SELECT m.resource_id, m.asserted, m.in_force, r.person_id FROM group_member m
 JOIN source_record r ON r.tenant_id = $1 AND r.resource_id = m.resource_id
-WHERE m.tenant_id = $1 AND m.group_id = $2 AND ($3::uuid[] IS NULL OR m.resource_id = ANY($3)) ORDER BY m.resource_id"""
-_SOME: Final = _STANDING.replace("($3::uuid[] IS NULL OR m.resource_id = ANY($3))", "m.resource_id = ANY($3)")
+WHERE m.tenant_id = $1 AND m.group_id = $2 ORDER BY m.resource_id"""
+# Each by its whole key: of a group that has just been filled, PostgreSQL believes that it has few members, and would
+# read them all.
+_SOME: Final = """
+SELECT m.resource_id, m.asserted, m.in_force, r.person_id FROM unnest($3::uuid[]) AS a (id)
+CROSS JOIN LATERAL (SELECT o.resource_id, o.asserted, o.in_force FROM group_member o
+  WHERE o.tenant_id = $1 AND o.group_id = $2 AND o.resource_id = a.id LIMIT 1) AS m
+CROSS JOIN LATERAL (SELECT p.person_id FROM source_record p
+  WHERE p.tenant_id = $1 AND p.resource_id = a.id LIMIT 1) AS r"""
 
-# Whoever deletes a user has locked it: one of the two comes first.
+# In the order of the ids. Whoever deletes a user has locked it: one of the two comes first.
 _KNOWN: Final = """
-SELECT r.resource_id, r.person_id FROM source_record r
-WHERE r.tenant_id = $1 AND r.resource_id = ANY($2) AND r.source_id = $3 AND r.present
-ORDER BY r.resource_id FOR KEY SHARE"""
+SELECT r.resource_id, r.person_id FROM unnest($2::uuid[]) AS a (id)
+CROSS JOIN LATERAL (SELECT p.resource_id, p.person_id FROM source_record p
+  WHERE p.tenant_id = $1 AND p.resource_id = a.id AND p.source_id = $3 AND p.present
+  LIMIT 1 FOR KEY SHARE OF p) AS r"""
 
 _GIVES: Final = "SELECT EXISTS (SELECT FROM role_rule u WHERE u.tenant_id = $1 AND u.group_id = $2)"
 
@@ -83,7 +91,7 @@ async def turn_of(tx: TenantTx, group: Group, wanted: Memberships, *, weighed: b
     weighed: whether the effect waits where a guard says that it is too much.
     """
     if isinstance(wanted, Replaced):
-        standing = await tx.fetch(_STANDING, tx.tenant_id, group.group_id, None)
+        standing = await tx.fetch(_STANDING, tx.tenant_id, group.group_id)
         add = wanted.ids
         remove: Collection[UUID] = {row["resource_id"] for row in standing} - add
     else:
@@ -118,7 +126,7 @@ def _going(by_id: Mapping[UUID, Row], ids: Collection[UUID], *, in_force: bool) 
 async def _known(tx: TenantTx, source_id: SourceId, ids: Sequence[UUID]) -> dict[UUID, UUID]:
     if not ids:
         return {}
-    rows = await tx.fetch(_KNOWN, tx.tenant_id, list(ids), source_id)
+    rows = await tx.fetch(_KNOWN, tx.tenant_id, sorted(ids), source_id)
     return {row["resource_id"]: row["person_id"] for row in rows}
 
 
@@ -168,36 +176,40 @@ async def _last_admins(tx: TenantTx, group: Group, turn: Turn) -> RunId | None:
 
 # ------------------------------------------------------------------ writing
 
-# What is made, what comes back, what goes, what waits to go: each of them a list of records.
-_WRITE: Final = """
-WITH made AS (
-  INSERT INTO group_member (tenant_id, group_id, resource_id, asserted, in_force, held_run, since)
-  SELECT $1, $2, x.id, true, $8::uuid IS NULL, $8, $7 FROM unnest($3::uuid[]) AS x (id) ORDER BY x.id
-), back AS (
-  UPDATE group_member m SET asserted = true, held_run = NULL
-  WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.resource_id = ANY($4)
-), gone AS (
-  DELETE FROM group_member m WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.resource_id = ANY($5)
-)
-UPDATE group_member m SET asserted = false, held_run = $9
-WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.resource_id = ANY($6)"""
+_MAKE: Final = """
+INSERT INTO group_member (tenant_id, group_id, resource_id, asserted, in_force, held_run, since)
+SELECT $1, $2, x.id, true, $5::uuid IS NULL, $5, $4 FROM unnest($3::uuid[]) AS x (id)"""
+_BRING_BACK: Final = """
+UPDATE group_member m SET asserted = true, held_run = NULL
+WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.resource_id = ANY($3)"""
+_END: Final = """
+DELETE FROM group_member m WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.resource_id = ANY($3)"""
+_END_LATER: Final = """
+UPDATE group_member m SET asserted = false, held_run = $4
+WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.resource_id = ANY($3)"""
 
 
 async def write_turn(tx: TenantTx, group: Group, turn: Turn) -> None:
     """Writes the memberships themselves. What had waited, and was taken back, waits no longer."""
-    taken_back = [entry.resource_id for entry in (*turn.back, *turn.unmade)]
+    taken_back = _ids((*turn.back, *turn.unmade))
     runs = await _withdraw(tx, group, taken_back) if taken_back else []
-    ending = [entry.resource_id for entry in turn.ending]
-    unmade = [entry.resource_id for entry in turn.unmade]
     waits = turn.held_ending is not None
-    await tx.execute(
-        _WRITE,
-        *(tx.tenant_id, group.group_id, [entry.resource_id for entry in turn.new]),
-        *([entry.resource_id for entry in turn.back], unmade if waits else [*unmade, *ending]),
-        *(ending if waits else [], tx.now, turn.held_new, turn.held_ending),
-    )
+    ending = turn.unmade if waits else (*turn.unmade, *turn.ending)
+    key = (tx.tenant_id, group.group_id)
+    if turn.new:
+        await tx.execute(_MAKE, *key, _ids(turn.new), tx.now, turn.held_new)
+    if turn.back:
+        await tx.execute(_BRING_BACK, *key, _ids(turn.back))
+    if ending:
+        await tx.execute(_END, *key, _ids(ending))
+    if waits:
+        await tx.execute(_END_LATER, *key, _ids(turn.ending), turn.held_ending)
     for run_id in runs:
         await close_if_empty(tx, run_id)
+
+
+def _ids(entries: Sequence[MemberEntry]) -> list[UUID]:
+    return [entry.resource_id for entry in entries]
 
 
 # The rows of the plan that they waited in say that the client took it back.

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from stoa.identity.scim.model import ENTERPRISE_SCHEMA, USER_SCHEMA
-from stoa.identity.scim.schemas import ENTERPRISE, USER
+from stoa.identity.scim.schemas import ENTERPRISE, GROUP, USER
 from tests.identity.conftest import HOST, Scim
 
 
@@ -35,7 +35,7 @@ async def test_the_configuration_says_what_is_true(scim: Scim) -> None:
 
 async def test_the_resource_type_names_schemas_that_are_there(scim: Scim) -> None:
     listed = (await scim("GET", "/ResourceTypes")).json()
-    assert [one["name"] for one in listed["Resources"]] == ["User"]
+    assert [one["name"] for one in listed["Resources"]] == ["User", "Group"]
     kind = (await scim("GET", "/ResourceTypes/User")).json()
     assert kind == listed["Resources"][0]
     assert (kind["schema"], kind["endpoint"]) == (USER_SCHEMA, "/Users")
@@ -46,9 +46,9 @@ async def test_the_resource_type_names_schemas_that_are_there(scim: Scim) -> Non
 
 async def test_the_schemas_are_the_tables_that_the_service_works_by(scim: Scim) -> None:
     listed = (await scim("GET", "/Schemas")).json()
-    assert listed["totalResults"] == 2
+    assert listed["totalResults"] == 3
     said = {one["id"]: one for one in listed["Resources"]}
-    for schema in (USER, ENTERPRISE):
+    for schema in (USER, GROUP, ENTERPRISE):
         names = [one["name"] for one in said[schema.urn]["attributes"]]
         assert names == [one.name for one in schema.attributes]
     by_name = {one["name"]: one for one in said[USER_SCHEMA]["attributes"]}

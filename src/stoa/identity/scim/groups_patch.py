@@ -29,6 +29,12 @@ from stoa.people.groups_model import Delta, Memberships, Replaced
 
 _PREFIX: Final = f"{GROUP_SCHEMA}:".lower()
 _PATH: Final = re.compile(rf"(?:{re.escape(_PREFIX)})?members(?=$|[\s.\[])", re.IGNORECASE)
+# How Entra ID and Okta name one member, a hundred times in a request: read by itself, for the grammar takes ten times
+# as long. Whatever else a filter says is left to that.
+_ONE: Final = re.compile(
+    rf'(?:{re.escape(_PREFIX)})?members\[value eq "([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})"\]',
+    re.IGNORECASE | re.ASCII,
+)
 _NAMES: Final = frozenset({"members", f"{_PREFIX}members"})
 
 # All members as a filter sees them: value, type, display, $ref.
@@ -97,6 +103,9 @@ def _split(operation: Operation) -> tuple[Edit | None, Operation | None]:
 
 
 def _edit(operation: Operation, path: str) -> Edit | None:
+    one = _ONE.fullmatch(path) if operation.verb is Verb.REMOVE else None
+    if one is not None:
+        return Edit(operation.index, operation.verb, frozenset({UUID(one[1])}))
     target = resolve(GROUPS, path)
     if not isinstance(target, Target):
         raise bad(ScimType.INVALID_PATH, f"The path {path[:100]!r} names no attribute of a group.")
