@@ -13,6 +13,7 @@ from stoa.db.transactions import TenantTx
 from stoa.kernel.ids import PersonId
 from stoa.people.columns import BATCH, RECORD_OF_CHANGE
 from stoa.people.recompute import recompute
+from stoa.people.undo import HELD_SINCE
 
 # Records before persons, as everywhere: their clients wait, and see what was decided.
 _LOCK: Final = f"""
@@ -39,19 +40,22 @@ async def release(tx: TenantTx, batch: Batch) -> None:
 
 
 # Of a rollback that puts back what was rejected, every record's hold ends, even where the record must be left alone;
-# of any other, that of a record which is active again.
-_END: Final = """
+# of one since a moment ($7), each hold that has come since, where there was none at the moment; of any, that of a
+# record which is active again.
+_END: Final = f"""
 WITH mine AS MATERIALIZED (
-  SELECT c.source_id, c.subject, c.resource_id FROM change c
+  SELECT c.source_id, c.subject, c.resource_id, c.state = 'planned' AS done FROM change c
   WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.ord BETWEEN $3 AND $4
 ), ended AS (
   UPDATE hold h SET state = 'rejected', decided_at = $5 FROM mine
   WHERE h.tenant_id = $1 AND h.resource_id = mine.resource_id AND h.field = 'active' AND h.state = 'held'
-    AND (h.run_id = $6 OR EXISTS (SELECT FROM source_record r
-      WHERE r.tenant_id = $1 AND r.source_id = mine.source_id AND r.external_id = mine.subject AND r.active))
+    AND (h.run_id = $6
+      OR mine.done AND {HELD_SINCE.format(since="$7::timestamptz")}
+      OR EXISTS (SELECT FROM source_record r
+        WHERE r.tenant_id = $1 AND r.source_id = mine.source_id AND r.external_id = mine.subject AND r.active))
   RETURNING h.resource_id, h.run_id, mine.source_id, mine.subject
 ), marked AS (
-  UPDATE change c SET state = 'rejected', note = coalesce(c.note, '{}') || '{"code": "put_back"}' FROM ended
+  UPDATE change c SET state = 'rejected', note = coalesce(c.note, '{{}}') || '{{"code": "put_back"}}' FROM ended
   WHERE c.tenant_id = $1 AND c.run_id = ended.run_id AND c.source_id = ended.source_id AND c.subject = ended.subject
     AND c.state = 'planned' AND ended.run_id IS DISTINCT FROM $6)
 SELECT r.person_id, ended.run_id FROM ended
@@ -66,7 +70,7 @@ async def end_holds(tx: TenantTx, batch: Batch) -> None:
     run = batch.run
     if run.kind is not RunKind.ROLLBACK:
         return
-    key = (tx.tenant_id, run.run_id, batch.first, batch.last, tx.now, run.of_run)
+    key = (tx.tenant_id, run.run_id, batch.first, batch.last, tx.now, run.of_run, run.since)
     rows = await tx.fetch(_END, *key)
     await recompute(tx, [PersonId(row["person_id"]) for row in rows], run.run_id)
     for run_id in sorted({row["run_id"] for row in rows} - {run.of_run}):

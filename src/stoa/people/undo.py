@@ -153,6 +153,25 @@ SELECT $1, $3,
 FROM (SELECT * FROM inverse ORDER BY ord DESC) AS ordered"""
 
 
+# Of a hold `h`: it has come since a moment at which nothing of the record was held.
+HELD_SINCE = """(h.made_at >= {since} AND NOT EXISTS (SELECT FROM hold e WHERE e.tenant_id = $1
+      AND e.resource_id = h.resource_id AND e.field = h.field AND e.made_at < {since}
+      AND (e.state = 'held' OR e.decided_at >= {since})))"""
+
+# What the source says may be what it said at the moment, and yet its effect waits by now: then the hold ends.
+# $1 tenant, $2 the run, $3 the source, $4 the moment, $5 the time.
+_END_HOLDS = f"""
+INSERT INTO change
+  (tenant_id, run_id, action, reason, subject, source_id, resource_id, person_id, before, after, state, note, at)
+SELECT $1, $2, 'deactivate', 'rollback', r.external_id, r.source_id, r.resource_id, r.person_id, '{{"active": false}}',
+  '{{"active": false}}', 'planned', '{{"code": "hold_ends"}}', $5::timestamptz
+FROM hold h JOIN source_record r ON r.tenant_id = $1 AND r.resource_id = h.resource_id
+WHERE h.tenant_id = $1 AND h.source_id = $3 AND h.field = 'active' AND h.state = 'held' AND NOT r.active
+  AND {HELD_SINCE.format(since="$4::timestamptz")}
+  AND NOT EXISTS (SELECT FROM change c WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.source_id = r.source_id
+    AND c.subject = r.external_id)"""
+
+
 async def plan_rollback(tx: TenantTx, run: Run, of_run: Run) -> None:
     """Writes the changes that undo `of_run` as the plan of `run`."""
     match of_run.kind:
@@ -172,3 +191,4 @@ async def plan_undo_since(tx: TenantTx, run: Run, since: datetime) -> None:
     await join_as_fits(tx, run.source_id, FEW_ROWS + 1)
     key = (tx.tenant_id, run.run_id, run.run_id, since, tx.now)
     await tx.execute(_INVERT % {"before": _DID, "net": _NET_SINCE}, *key, await tenant_today(tx), run.source_id)
+    await tx.execute(_END_HOLDS, tx.tenant_id, run.run_id, run.source_id, since, tx.now)
