@@ -111,7 +111,7 @@ async def make_record(
     fresh = new_id()
     resource_id, external_id = ResourceId(fresh), key or str(fresh)
     person_id = verdict.person_id if isinstance(verdict, LinkTo) else PersonId(fresh)
-    columns = await _columns(tx, asserted)
+    columns = await columns_of(tx, asserted)
     run_id = journal.window_of(tx, source_id)
     record = _new_record(tx, (source_id, external_id, resource_id, person_id, run_id), columns)
     action = Action.LINK if isinstance(verdict, LinkTo) else Action.CREATE
@@ -132,26 +132,32 @@ async def make_record(
             return None
     if columns["hire_date"] or columns["termination_date"]:
         await replace_due_changes(tx, source_id, external_id, asserted.active, columns)
-    return Provisioned(
-        Record(
-            source_id,
-            external_id,
-            resource_id,
-            person_id,
-            present=True,
-            asserted_active=asserted.active,
-            active=columns["active"],
-            values={name: columns[name] for name in RECORD_VALUES},
-            scim_external_id=asserted.scim_external_id,
-            raw=asserted.raw,
-            version=1,
-            created_at=tx.now,
-            updated_at=tx.now,
-        ),
-        verdict.rule,
-        revived=False,
-        linked=isinstance(verdict, LinkTo),
-        written=written,
+    made = fresh_record(tx, source_id, external_id, (resource_id, person_id), columns)
+    linked = isinstance(verdict, LinkTo)
+    return Provisioned(made, verdict.rule, revived=False, linked=linked, written=written)
+
+
+def fresh_record(
+    tx: TenantTx,
+    source_id: SourceId,
+    external_id: str,
+    ids: tuple[ResourceId, PersonId],
+    columns: Mapping[str, Any],
+) -> Record:
+    """A record that was made just now, with the columns that were written."""
+    return Record(
+        source_id,
+        external_id,
+        *ids,
+        present=True,
+        asserted_active=columns["asserted_active"],
+        active=columns["active"],
+        values={name: columns[name] for name in RECORD_VALUES},
+        scim_external_id=columns["scim_external_id"],
+        raw=columns["raw"],
+        version=1,
+        created_at=tx.now,
+        updated_at=tx.now,
     )
 
 
@@ -192,7 +198,7 @@ async def _manager(tx: TenantTx, source_id: SourceId, manager_ref: str | None, p
     return None if found == person_id else found
 
 
-async def _columns(tx: TenantTx, asserted: Asserted) -> dict[str, Any]:
+async def columns_of(tx: TenantTx, asserted: Asserted) -> dict[str, Any]:
     """The record's columns, as `asserted` would have them today."""
     values: dict[str, Any] = {name: asserted.values.get(name) for name in RECORD_VALUES}
     columns: dict[str, Any] = {
@@ -213,7 +219,7 @@ async def assert_record(tx: TenantTx, record: Record, asserted: Asserted) -> Cha
 
     Nothing is written when it says so already.
     """
-    wanted = await _columns(tx, asserted)
+    wanted = await columns_of(tx, asserted)
     return await _change(tx, record, wanted, None)
 
 
