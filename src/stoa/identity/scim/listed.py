@@ -124,7 +124,7 @@ async def keys_page(
 
 
 async def _keys(tx: TenantTx, query: Sql) -> list[Key]:
-    rows = await tx.fetch(query.text, *query.params) if query.text else []
+    rows = await tx.fetch(query.text, *query.params)
     return [Key(row["rank"], row["id"], row["sort_key"]) for row in rows]
 
 
@@ -147,27 +147,28 @@ def keys_query(
     offset: int = 0,
     part: Part = Part.ALL,
 ) -> Sql:
-    """The statement of a page, or of a part of it; without text where nothing can stand after the position."""
+    """The statement of a page, or of a part of it."""
     params: list[object] = [tx.tenant_id, source_id, *(value for branch in branches for value in branch.params)]
 
     def bind(value: object, type_: str) -> str:
         params.append(value)
         return f"${len(params)}::{type_}"
 
-    here = None
+    here, named = None, "true"
     if after is not None:
         value = None if order is None or after.value is None else bind(after.value, order.type)
         here = _Place(after.rank, value, bind(after.identity, "uuid"))
+        # Whatever part is asked for: the server wants each parameter to be somewhere.
+        named = f"({here.value or 'NULL'} IS NULL OR {here.identity} IS NOT NULL)"
     reach = bind(limit + offset, "bigint")
     arms = [
         f"(SELECT {rank} AS rank, {branch.listed.key} AS id, {expr}::{_type(order)} AS sort_key {branch.condition}"
         f" AND {condition} ORDER BY {ordering} LIMIT {reach})"
         for rank, branch in enumerate(branches)
         for expr, condition, ordering in _arms(branch.listed, order, rank, here, part)
+        or [("NULL", "false", branch.listed.key)]
     ]
-    if not arms:
-        return Sql("", [])
-    text = f"SELECT rank, id, sort_key FROM ({' UNION ALL '.join(arms)}) AS arms ORDER BY {_outer(order)}"
+    text = f"SELECT rank, id, sort_key FROM ({' UNION ALL '.join(arms)}) AS arms WHERE {named} ORDER BY {_outer(order)}"
     return Sql(f"{text} LIMIT {bind(limit, 'bigint')} OFFSET {bind(offset, 'bigint')}", params)
 
 
