@@ -7,7 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stoa.kernel.ids import ResourceId
-from stoa.people import actions, queries
+from stoa.people import actions, deciding, queries
+from stoa.people.claims import set_claims
+from stoa.people.decisions import note_refusal
+from stoa.people.matching import ClaimBy, Refuse, Word
 from stoa.people.model import Asserted, Provisioned
 
 from .conftest import EXAMPLES, World
@@ -21,21 +24,71 @@ few = settings(
 _rows = st.dictionaries(st.sampled_from(KEYS), asserted_rows.map(lambda row: row | {"manager_ref": None}), max_size=5)
 
 
+# As names that the requests' keys are: so that rules may find somebody by them.
+_KNOWN_NAMES = {None: None, "ann": "w1", "ANN": "W1", "bob": "w2", "cleo": "w3"}
+_claims = st.one_of(st.none(), st.sampled_from(ClaimBy))
+_decisions = st.dictionaries(st.sampled_from(KEYS), st.tuples(st.sampled_from(Word), st.sampled_from(KEYS)), max_size=2)
+
+
 @few
-@given(known=reported_rows, reports=st.lists(_rows, min_size=1, max_size=4))
-def test_one_by_one_is_set_by_set(world: World, known: dict[str, Any], reports: list[dict[str, Any]]) -> None:
+@given(
+    known=reported_rows,
+    reports=st.lists(st.tuples(_decisions, _rows), min_size=1, max_size=4),
+    claimed_by=_claims,
+)
+def test_one_by_one_is_set_by_set(
+    world: World,
+    known: dict[str, Any],
+    reports: list[tuple[dict[str, tuple[Word, str]], dict[str, Any]]],
+    claimed_by: ClaimBy | None,
+) -> None:
     async def live() -> None:
         one, other = await Company.found(world), await Company.found(world)
+        named = {key: row | {"user_name": _KNOWN_NAMES[row["user_name"]]} for key, row in known.items()}
         for company in one, other:
-            await company.report(company.sources[0], known)
+            await company.report(company.sources[0], named)
+            async with world.database.tenant(company.tenant_id) as tx:
+                await set_claims(tx, company.sources[SCIM], {company.sources[0]: claimed_by})
         standing: dict[str, ResourceId] = {}
-        for rows in reports:
+        for decisions, rows in reports:
+            for company in one, other:
+                await decide_all(company, decisions)
             named = {key: row | {"user_name": key} for key, row in rows.items()}
             await one.report(one.sources[SCIM], named)
             await request_all(other, standing, named)
             assert await people(one) == await people(other)
+            assert await verdicts(one) == await verdicts(other)
 
     world.run(live())
+
+
+async def decide_all(company: Company, decisions: Mapping[str, tuple[Word, str]]) -> None:
+    """Notes that the source could not tell its keys, and decides of them as an admin does."""
+    source_id = company.sources[SCIM]
+    async with company.world.database.tenant(company.tenant_id) as tx:
+        for key, (word, whose) in sorted(decisions.items()):
+            if await tx.fetchval(
+                "SELECT count(*) FROM source_record WHERE source_id = $1 AND user_name = $2", source_id, key
+            ):
+                continue
+            known = await queries.record_by_key(tx, company.sources[0], whose)
+            if word is Word.PERSON and known is None:
+                continue
+            await note_refusal(tx, source_id, Asserted({}, True, key), Refuse("ambiguous_email", ""))
+            decision_id = await tx.fetchval(
+                "SELECT decision_id FROM decision WHERE subject = $1 AND resolved_at IS NULL", key
+            )
+            chosen = known.person_id if word is Word.PERSON and known is not None else None
+            await deciding.decide(tx, decision_id, word, chosen)
+
+
+async def verdicts(company: Company) -> list[tuple[str, str | None, str | None]]:
+    """What became of every subject: that it waits, what was decided, and how it ended."""
+    async with company.world.database.tenant(company.tenant_id) as tx:
+        rows = await tx.fetch(
+            "SELECT subject, verdict, ended FROM decision WHERE source_id = $1", company.sources[SCIM]
+        )
+    return sorted((row["subject"], row["verdict"] or "", row["ended"] or "") for row in rows)
 
 
 async def request_all(company: Company, standing: dict[str, ResourceId], rows: Mapping[str, Mapping[str, Any]]) -> None:
@@ -62,7 +115,8 @@ async def request_all(company: Company, standing: dict[str, ResourceId], rows: M
 
 
 def _said(row: Mapping[str, Any]) -> Asserted:
-    return Asserted({name: value for name, value in row.items() if name != "active"}, row["active"])
+    values = {name: value for name, value in row.items() if name != "active"}
+    return Asserted(values, row["active"], row["user_name"])
 
 
 async def _put(company: Company, resource_id: ResourceId, row: Mapping[str, Any]) -> None:

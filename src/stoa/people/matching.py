@@ -262,7 +262,7 @@ class _Asked:
     """What has come of the questions so far.
 
     Attributes:
-        linked: of whom the source has a record by now; arrived: which of them by an employee id.
+        linked: of whom the source has a record by now; arrived: which of them by an employee id; employee_ids: theirs.
         doubts: how many persons stand between a refused arrival and its answer; waiting: for whom they wait.
     """
 
@@ -273,6 +273,7 @@ class _Asked:
     claims: Claims
     linked: set[PersonId] = field(default_factory=set[PersonId])
     arrived: dict[str, PersonId] = field(default_factory=dict[str, PersonId])
+    employee_ids: dict[PersonId, str] = field(default_factory=dict[PersonId, str])
     doubts: dict[int, int] = field(default_factory=dict[int, int])
     waiting: dict[PersonId, list[int]] = field(default_factory=dict[PersonId, list[int]])
 
@@ -306,14 +307,20 @@ class _Asked:
             return []
         person_id = verdict.person_id if isinstance(verdict, LinkTo) else arrival.own_id
         self.linked.add(person_id)
-        if arrival.said.employee_id_key is not None:
-            self.arrived[arrival.said.employee_id_key] = person_id
+        said = arrival.said.employee_id_key
+        # Whom an admin chose may have another employee id, which stays.
+        if said is not None and self.employee_ids.setdefault(person_id, self._known_id(person_id) or said) == said:
+            self.arrived[said] = person_id
         cleared: list[int] = []
         for waiting in self.waiting.pop(person_id, ()):
             self.doubts[waiting] -= 1
             if self.doubts[waiting] == 0:
                 cleared.append(waiting)
         return cleared
+
+    def _known_id(self, person_id: PersonId) -> str | None:
+        known = self.by_id.get(person_id)
+        return None if known is None else known.employee_id_key
 
 
 # Refusals that end when their candidates are told apart, and how many of these may be left then.

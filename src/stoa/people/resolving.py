@@ -56,9 +56,11 @@ async def resolve_new(tx: TenantTx, source_id: SourceId, delta: Delta) -> Resolv
     """Asks about each new row, in the order of their keys, and adds person_id, resource_id, action and reason."""
     made = delta.made.sort("external_id")
     claims = await _claims(tx, source_id, made)
-    known = await _known(tx, source_id, delta, frozenset(one for people in claims.values() for one in people))
-    domains = await tx.fetch("SELECT domain FROM domain WHERE tenant_id = $1", tx.tenant_id)
     standing = await _decided(tx, source_id)
+    named = frozenset(one for people in claims.values() for one in people)
+    chosen = frozenset(one.person_id for one in standing.values() if one.person_id is not None)
+    known = await _known(tx, source_id, delta, named | chosen)
+    domains = await tx.fetch("SELECT domain FROM domain WHERE tenant_id = $1", tx.tenant_id)
     arrivals = [
         Arrival(PersonId(new_id()), Identifiers(*said), standing.get(key_of_subject(said[-1])))
         for said in made.select("employee_id_key", "email_key", "user_name_key", "external_id").iter_rows()
@@ -138,7 +140,9 @@ async def _decided(tx: TenantTx, source_id: SourceId) -> dict[str, Standing]:
 
 
 async def _known(tx: TenantTx, source_id: SourceId, delta: Delta, claimed: frozenset[PersonId]) -> list[Candidate]:
-    """Persons that share an identifier with a new row, or whom a claim names, as the rest of the report leaves them."""
+    """Persons that share an identifier with a new row, or whom a claim or a decision names, as the rest of the report
+    leaves them.
+    """
     touched = await _as_left(tx, source_id, delta)
     employee_ids = frozenset(delta.made.get_column("employee_id_key").drop_nulls())
     emails = frozenset(delta.made.get_column("email_key").drop_nulls())
