@@ -1,21 +1,36 @@
 """Merging and splitting people: everything that follows, and everything back."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from stoa.changes.queries import changes_page, run_by_id
 from stoa.composition import references
+from stoa.db.errors import COLLISION
 from stoa.db.transactions import TenantTx
-from stoa.kernel.ids import PersonId
+from stoa.kernel.ids import PersonId, RunId
 from stoa.people.merging import merge
-from stoa.people.merging_model import MergeAsk, Merged, Side, Split
+from stoa.people.merging_model import AlreadyMerged, MergeAsk, Merged, Side, Split
+from stoa.people.merging_queries import merge_by_run
 from stoa.people.queries import person_by_id
 from stoa.people.redirects import survivor
 from stoa.people.splitting import split
+from stoa.people.splitting_preview import split_preview
+from stoa.people.wire_write import PersonInput
+from stoa.people.writing import Written, change
+from stoa.tenants.actions import ensure_source
 
-from .conftest import World
-from .histories import Company
+from .conftest import EXAMPLES, World
+from .histories import Company, Merge, merges, steps
 from .making import rollback, state, worker
 from .rebuilding import people_of, rebuilt
+from .test_histories import check
 
 
 async def merged(company: Company, survivor_id: UUID, absorbed_id: UUID, **picks: Side) -> Merged:
@@ -114,3 +129,114 @@ def test_nested_merges_are_split_in_any_order(world: World) -> None:
             )
 
     world.run(live())
+
+
+@settings(
+    deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+@given(history=st.lists(steps, min_size=2, max_size=7), step=merges)
+def test_a_merge_and_its_split_leave_everything_as_it_was(world: World, history: list[object], step: Merge) -> None:
+    async def live() -> None:
+        company = await Company.found(world)
+        for earlier in history:
+            await company.happen(earlier)
+        before = await state(world.database, company.tenant_id)
+        run_id = await company.merge(step)
+        if run_id is None:
+            return
+        await check(company)
+        after = await state(world.database, company.tenant_id)
+        async with world.database.tenant(company.tenant_id) as tx:
+            done = await merge_by_run(tx, run_id)
+            with pytest.raises(AlreadyMerged):
+                await merge(tx, MergeAsk(done.absorbed_id, done.survivor_id), references())
+        assert await state(world.database, company.tenant_id) == after
+        async with world.database.tenant(company.tenant_id) as tx:
+            foreseen = await split_preview(tx, run_id)
+            await split(tx, run_id)
+        assert (foreseen.staying, foreseen.kept) == ([], [])
+        assert await state(world.database, company.tenant_id) == before
+        assert await rebuilt(world.database, company.tenant_id) == await people_of(world.database, company.tenant_id)
+
+    world.run(live())
+
+
+def test_what_came_after_the_merge_stays_with_its_record(world: World) -> None:
+    async def live() -> None:
+        company = await company_of_two(world)
+        ann, twin = await found(company, "E00001"), await found(company, "P1", 1)
+        done = await merged(company, ann, twin, title="survivor", department="survivor")
+        # The source of the absorbed record goes on, an admin changes one of the picks in another merge, and somebody
+        # comes who is recognised as the survivor.
+        row = worker(7, external_id="P1", employee_id="P-1", display_name="Renamed", manager_ref=None)
+        await company.report(company.sources[1], {"P1": row})
+        third = await found(company, "E00002")
+        again = await merged(company, ann, third, department="absorbed")
+        parting = await parted(company, done)
+        assert parting.conflicts == 1
+        async with world.database.tenant(company.tenant_id) as tx:
+            one, other = await person_by_id(tx, ann), await person_by_id(tx, twin)
+            assert one is not None
+            assert other is not None
+            assert (other.values["display_name"], other.merged_into) == ("Renamed", None)
+            assert one.values["department"] == worker(2)["department"]
+            conflicts = [row for row in await changes_of(tx, parting.run_id) if row[2] == "conflict"]
+            assert [(action, reason) for action, reason, _ in conflicts] == [("remove", "rollback")]
+        await check(company)
+        await parted(company, again)
+        await check(company)
+        assert await rebuilt(world.database, company.tenant_id) == await people_of(world.database, company.tenant_id)
+
+    world.run(live())
+
+
+def test_of_two_who_merge_the_same_people_at_once_one_comes_too_late(world: World) -> None:
+    async def live() -> None:
+        company = await company_of_two(world)
+        database, tenant_id = world.database, company.tenant_id
+        ann, twin = await found(company, "E00001"), await found(company, "P1", 1)
+
+        async def one(survivor_id: PersonId, absorbed_id: PersonId) -> str:
+            try:
+                await merged(company, survivor_id, absorbed_id)
+            except AlreadyMerged:
+                return "too late"
+            return "merged"
+
+        async def write(person_id: PersonId, n: int) -> str:
+            async with database.tenant(tenant_id) as tx:
+                source_id = (await ensure_source(tx, "api", f"Portal {n}")).source_id
+                done = await change(tx, source_id, person_id, PersonInput(phone=f"030 123{n}"), lambda _: None)
+                assert isinstance(done, Written)
+                return "written"
+
+        for _ in range(6):
+            told = await asyncio.gather(
+                *(again(partial(one, *pair)) for pair in ((ann, twin), (twin, ann))),
+                *(again(partial(write, who, n)) for n, who in enumerate([ann, twin] * 3)),
+            )
+            assert sorted(told) == ["merged", "too late", *["written"] * 6]
+            await check(company)
+            async with database.tenant(tenant_id) as tx:
+                (run_id,) = await tx.fetch("SELECT run_id FROM person_merge WHERE state = 'merged'")
+            await asyncio.gather(
+                *(again(partial(write, who, n)) for n, who in enumerate([ann, twin])),
+                again(partial(parted_run, company, run_id["run_id"])),
+            )
+            await check(company)
+        assert await rebuilt(database, tenant_id) == await people_of(database, tenant_id)
+
+    world.run(live())
+
+
+async def again(work: Callable[[], Awaitable[str]]) -> str:
+    """What the edges do: a transaction that the database has give way to another one is done again."""
+    while True:
+        with suppress(*COLLISION):
+            return await work()
+
+
+async def parted_run(company: Company, run_id: RunId) -> str:
+    """A merge split, by its run."""
+    async with company.world.database.tenant(company.tenant_id) as tx:
+        return (await split(tx, run_id)).run_state
