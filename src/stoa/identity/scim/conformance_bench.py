@@ -18,6 +18,7 @@ from stoa.identity.scim.dialects import entra
 from stoa.identity.scim.entrance import SCOPE, bearer_token
 from stoa.identity.scim.errors import ScimError, ScimType, bad
 from stoa.identity.scim.http import MEDIA_TYPE, Answer, Call, Request, error_answer, query_of
+from stoa.identity.scim.offers import offered_in
 from stoa.identity.scim.routes import handler_of
 from stoa.identity.scim.validation import is_list, is_object
 from stoa.kernel.ids import CredentialId, SourceId, new_id
@@ -102,7 +103,9 @@ class Bench:
         handler, resource_id = handler_of(parts, method)
         headers = {} if body is None else {"content-type": MEDIA_TYPE}
         request = Request(method, parts, query_of(query), headers, b"" if body is None else _encode(body))
-        return await handler(Call(self.tx, self._credential(), self.source_id, request, resource_id, self.base_url))
+        offered = await offered_in(self.tx)
+        call = Call(self.tx, self._credential(), self.source_id, request, resource_id, self.base_url, offered)
+        return await handler(call)
 
     def _credential(self) -> Credential:
         """A credential that is stored nowhere and opens nothing."""
