@@ -90,16 +90,16 @@ async def indexes_of(company: Company, look_up: Callable[[TenantTx], Awaitable[A
         found: set[str] = set()
         # The driver's own questions about types, and settings, have no plan that matters.
         for sql, params in ((sql, params) for sql, params in sent if "pg_catalog" not in sql and sql[:4] != "SET "):
-            found |= _nodes(json.loads(await tx.fetchval(f"EXPLAIN (FORMAT JSON) {sql}", *params)))
+            found |= nodes_of(json.loads(await tx.fetchval(f"EXPLAIN (FORMAT JSON) {sql}", *params)))
     return found
 
 
-def _nodes(plan: Any) -> set[str]:
+def nodes_of(plan: Any) -> set[str]:
     match plan:
         case list():
-            return set().union(*(_nodes(part) for part in plan))
+            return set().union(*(nodes_of(part) for part in plan))
         case dict():
-            found = set().union(*(_nodes(part) for part in plan.values()))
+            found = set().union(*(nodes_of(part) for part in plan.values()))
             if plan.get("Node Type") == "Seq Scan":
                 found.add(f"seq:{plan['Relation Name']}")
             return found | ({plan["Index Name"]} if "Index Name" in plan else set())
