@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import asyncpg
-import pytest
 
 from stoa.db import embedded
 from stoa.db.database import Database

@@ -180,8 +180,21 @@ async def undo_since(
             moment = since if since.tzinfo else since.replace(tzinfo=ZoneInfo((await tenants.tenant(tx)).time_zone))
             found = await _find_source(tx, source)
             planned = await actions.queue_undo_since(tx, found.source_id, moment, TARGETS)
+        if options.as_json:
+            print_json([as_json(await _do(s, tenant_id, run, plan_only=plan_only)) for run in planned])
+            return
         for run in planned:
             await _show_then_do(s, options, slug, tenant_id, run, plan_only=plan_only)
+
+
+async def _do(s: Session, tenant_id: TenantId, planned: Run, *, plan_only: bool) -> Run:
+    """A plan carried out without a word, unless it is to stay one. Gives the run as it is then."""
+    planned = await wait(s, tenant_id, planned)
+    if plan_only or planned.state is not RunState.PLANNED:
+        return planned
+    async with s.platform.database.tenant(tenant_id, OPERATOR) as tx:
+        approved = await actions.approve(tx, planned.run_id)
+    return await wait(s, tenant_id, approved)
 
 
 async def _find_source(tx: TenantTx, given: str) -> Source:
