@@ -10,6 +10,7 @@ from starlette.routing import Route
 from stoa.access.permissions import Permission
 from stoa.kernel.problems import BadInput
 from stoa.people.catalogue import CATALOGUE
+from stoa.people.duplicates_listing import count_open
 from stoa.people.listing import ListedPerson, PeopleAsk, PeoplePage, PeopleSort, ReadsTooMuch, people_page
 from stoa.people.pages_authority import authority_pages
 from stoa.people.pages_decisions import decision_pages
@@ -65,7 +66,7 @@ def _asked(ask: Ask) -> PeopleAsk:
 async def _list(visit: Visit) -> Response:
     ask, found = read_ask(visit, LIST), PeoplePage((), None)
     async with visit.tx() as tx:
-        standing = await status(tx)
+        standing, duplicates = await status(tx), await count_open(tx)
     if ask.problem is None:
         try:
             async with visit.tx() as tx:
@@ -76,6 +77,7 @@ async def _list(visit: Visit) -> Response:
         "people/people.html",
         listed=LIST.page(visit, ask, Slice(found.rows, found.next)),
         standing=standing,
+        duplicates=duplicates,
         too_many=MOST_FOUND if found.too_many else None,
     )
 
