@@ -37,6 +37,7 @@ from stoa.changes.pages import run_pages
 from stoa.changes.rendering import render_changes
 from stoa.composition import VERSION, Platform, Store, base_url_of, platform, references
 from stoa.console.pages import console_pages
+from stoa.identity.scim import routes_schemas as schema_routes
 from stoa.identity.scim.conformance_pages import conformance_pages
 from stoa.identity.scim.log import RequestLog, request_log, vault_of
 from stoa.identity.scim.log_store import Vault
@@ -159,6 +160,7 @@ def api_operations(target: SyncTarget, sealer: Sealer, allow: AbstractSet[str]) 
         *run_routes.operations(),
         *undo_routes.operations(),
         *connection_routes.operations(target),
+        *schema_routes.operations(),
         *people_routes.operations(),
         *webhook_routes.operations(sealer, allow),
         *people_changes.operations(),

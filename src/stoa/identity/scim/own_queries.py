@@ -25,6 +25,11 @@ _VERSION: Final = "SELECT coalesce((SELECT version FROM scim_schema_set WHERE te
 _attributes: Final = msgspec.json.Decoder(tuple[OwnAttribute, ...])
 
 
+def attributes_of(text: str) -> tuple[OwnAttribute, ...]:
+    """The attributes of a schema as they are stored."""
+    return _attributes.decode(text)
+
+
 async def own_schemas(tx: TenantTx) -> list[OwnSchema]:
     """All of the tenant's, retired ones too, in the order of their URNs."""
     rows = await tx.fetch(f"{_SCHEMAS} ORDER BY urn_key", tx.tenant_id)
@@ -43,7 +48,7 @@ def _schema_of(row: Row) -> OwnSchema:
         urn=row["urn"],
         name=row["name"],
         description=row["description"],
-        attributes=_attributes.decode(row["attributes"]),
+        attributes=attributes_of(row["attributes"]),
         made_at=row["made_at"],
         changed_at=row["changed_at"],
         retired_at=row["retired_at"],
