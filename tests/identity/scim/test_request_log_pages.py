@@ -245,6 +245,19 @@ async def test_why_somebody_was_skipped_is_answered(desk: Desk) -> None:
     assert "asked for them, and did not send them" in await why("eve@example.com")
     made = (await desk.scim("POST", "/Users", user("ada", externalId="00u1"))).json()
     assert "They are here and active" in await why("00u1")
+    hr = await issue(desk.database, desk.tenant_id, source="A directory")
+    async with desk.database.tenant(desk.tenant_id) as tx:
+        await tx.execute(
+            """INSERT INTO source_record (tenant_id, source_id, external_id, resource_id, person_id, present,
+              asserted_active, active, title, last_run, created_at, updated_at)
+            SELECT tenant_id, $2, 'x', gen_random_uuid(), person_id, true, false, false, 'Countess', last_run, $3, $3
+            FROM source_record WHERE tenant_id = $1 AND user_name = 'ada'""",
+            *(tx.tenant_id, hr.source_id, tx.now),
+        )
+        await tx.execute("UPDATE person SET active = false WHERE tenant_id = $1", tx.tenant_id)
+    told = await why("ada")
+    assert "They are known, and have no access" in told
+    assert "A directory says that they are not active." in told
     inactive = patch_body({"op": "replace", "path": "active", "value": False})
     await desk.scim("PATCH", f"/Users/{made['id']}", inactive)
     assert "says that they are inactive" in await why("ADA")

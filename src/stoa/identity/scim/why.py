@@ -51,6 +51,7 @@ class Finding:
     Attributes:
         advice: what to do, and who can; empty where nothing needs to be done.
         candidates: who might have been meant, with their names.
+        values: fields whose value is not in effect, and why.
     """
 
     tone: Tone
@@ -63,6 +64,7 @@ class Finding:
     run_id: RunId | None = None
     request_id: UUID | None = None
     candidates: Sequence[tuple[UUID, str | None]] = ()
+    values: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +156,15 @@ async def _of_active(asked: _Asked, record: Record, name: str | None) -> list[Fi
         )
     fields = [one for one in others if one.field != "active"]
     if fields:
-        told_of = "; ".join(f"{one.field}: {one.detail}" for one in fields[:5])
         found.append(
             Finding(
                 "info",
                 _("Some of its values are not in effect"),
-                told_of,
+                _("For these, another word counts:"),
                 _("An administrator of the tenant decides which source's word counts for a field."),
                 record.updated_at,
                 *about,
+                values=[(one.field, one.detail) for one in fields[:_MOST]],
             )
         )
     if person is not None and person.active:
@@ -252,8 +254,7 @@ async def _of_requests(asked: _Asked, vault: Vault, lines: Sequence[Line], recor
     detail = detail_of((await log_queries.opened(asked.tx, vault, latest.request_id)).answer)
     words = told(latest, detail, asked.gettext)
     title = _("The latest request about them was answered %(status)s") % {"status": latest.status}
-    text = f"{words.what} {words.why}".strip()
-    return [Finding("bad", title, text, words.advice, latest.at, request_id=latest.request_id)]
+    return [Finding("bad", title, words.why or words.what, words.advice, latest.at, request_id=latest.request_id)]
 
 
 def _never(asked: _Asked) -> Finding:
