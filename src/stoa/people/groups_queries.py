@@ -130,15 +130,16 @@ async def groups_of(tx: TenantTx, resource_ids: Collection[ResourceId]) -> dict[
     """The groups, with their names, in which records are in the word of their source (index group_member_of). Records
     without any are left out.
 
-    Memberships first: of a group that has just been filled, PostgreSQL believes that it has few, and would read it all.
+    Record by record: of a group that has just been filled, PostgreSQL believes that it has few members, and would read
+    it all.
     """
     found: dict[ResourceId, list[tuple[GroupId, str]]] = {}
     rows = await tx.fetch(
-        """WITH mine AS MATERIALIZED (SELECT m.resource_id, m.group_id FROM group_member m
-          WHERE m.tenant_id = $1 AND m.resource_id = ANY($2) AND m.asserted)
-        SELECT mine.resource_id, g.group_id, g.display_name FROM mine
+        """SELECT a.id AS resource_id, g.group_id, g.display_name FROM unnest($2::uuid[]) AS a (id)
+        CROSS JOIN LATERAL (SELECT m.group_id FROM group_member m
+          WHERE m.tenant_id = $1 AND m.resource_id = a.id AND m.asserted ORDER BY m.group_id OFFSET 0) AS mine
         JOIN person_group g ON g.tenant_id = $1 AND g.group_id = mine.group_id AND g.present
-        ORDER BY mine.resource_id, g.group_id""",
+        ORDER BY a.id, g.group_id""",
         *(tx.tenant_id, list(resource_ids)),
     )
     for row in rows:
