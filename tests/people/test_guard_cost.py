@@ -27,8 +27,8 @@ async def _filled(database: Database, tenant_id: TenantId) -> SourceId:
     await sync(database, tenant_id, source_id, report(worker(n, manager_ref=None) for n in range(PEOPLE)))
     async with database.tenant(tenant_id) as tx:
         await tx.execute(
-            """INSERT INTO change (tenant_id, run_id, action, reason, subject, source_id, resource_id, person_id, before,
-              after, state, at)
+            """INSERT INTO change (tenant_id, run_id, action, reason, subject, source_id, resource_id, person_id,
+              before, after, state, at)
             SELECT tenant_id, last_run, 'deactivate', 'inactive_in_source', external_id, source_id, resource_id,
               person_id, '{"active": true}', '{"active": false}', 'applied', $2::timestamptz - (interval '1 minute' * n)
             FROM (SELECT *, row_number() OVER () / 7 AS n FROM source_record WHERE tenant_id = $1) AS numbered""",
