@@ -26,7 +26,6 @@ from stoa.people.recognising import identifiers_of, recognise
 from stoa.people.recompute import LOCKED, becoming, new_person, settle
 from stoa.people.rules import Linked, describe, in_force
 
-
 # Whoever reads the refusal in the other system learns from it where it is worked off.
 WHERE_DECIDED: Final = "An admin of the tenant says who it is, in the console of Stoa under People, “Who is it?”."
 

@@ -6,8 +6,11 @@ whole.
 
 from collections.abc import Iterable
 from hashlib import blake2b
+from typing import Final
 
 from stoa.db.transactions import TenantTx
+
+_ALL_LOCKED: Final = "people.identifiers_locked"
 
 
 def _number(tx: TenantTx, name: str) -> int:
@@ -32,11 +35,15 @@ def lock_numbers(tx: TenantTx, keys: Iterable[str]) -> tuple[int, list[int]]:
     """For a statement that locks identifiers as `lock_identifiers` does, before it does something else: the number of
     the shared lock upon the tenant's identifiers, and those of the identifiers' own locks, in order.
     """
-    return _number(tx, "people"), sorted({_number(tx, f"identifier:{key}") for key in keys})
+    held = tx.memo.get(_ALL_LOCKED, False)
+    return _number(tx, "people"), [] if held else sorted({_number(tx, f"identifier:{key}") for key in keys})
 
 
 async def lock_all_identifiers(tx: TenantTx) -> None:
-    """Waits for every single request that looks for identifiers in this tenant, and has new ones wait."""
+    """Waits for every single request that looks for identifiers in this tenant, and has new ones wait. This transaction
+    then locks none by itself.
+    """
+    tx.memo[_ALL_LOCKED] = True
     await tx.execute("SELECT pg_advisory_xact_lock($1::bigint)", _number(tx, "people"))
 
 

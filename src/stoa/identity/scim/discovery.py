@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 
 import scim2_models
 
+from stoa.identity.scim.bulk_model import MAX_OPERATIONS, MAX_PAYLOAD
 from stoa.identity.scim.errors import ScimError, not_found
 from stoa.identity.scim.http import Answer, Call, json_answer
 from stoa.identity.scim.model import LIST_SCHEMA, Attribute, Kind, ResourceType, Schema
@@ -24,7 +25,7 @@ _Json = dict[str, Any]
 def _config() -> _Json:
     config = scim2_models.ServiceProviderConfig(
         patch=scim2_models.Patch(supported=True),
-        bulk=scim2_models.Bulk(supported=False, max_operations=0, max_payload_size=0),
+        bulk=scim2_models.Bulk(supported=True, max_operations=MAX_OPERATIONS, max_payload_size=MAX_PAYLOAD),
         filter=scim2_models.Filter(supported=True, max_results=MAX_RESULTS),
         change_password=scim2_models.ChangePassword(supported=False),
         sort=scim2_models.Sort(supported=True),

@@ -139,13 +139,13 @@ _PARAMETERS: Final = {
 }
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str]) -> bytes:
-    """The request's body. Raises ScimError 413 as soon as it is known to be too long, and what was sent of it is not
-    kept.
+async def read_body(receive: Receive, headers: Mapping[str, str], *, most: int = MAX_BODY) -> bytes:
+    """The request's body, of at most so many bytes. Raises ScimError 413 as soon as it is known to be too long, and
+    what was sent of it is not kept.
     """
     announced = headers.get("content-length", "")
-    if announced.isdigit() and (len(announced) > 12 or int(announced) > MAX_BODY):
-        raise _too_large()
+    if announced.isdigit() and (len(announced) > 12 or int(announced) > most):
+        raise _too_large(most)
     parts: list[bytes] = []
     size = 0
     while True:
@@ -154,15 +154,15 @@ async def read_body(receive: Receive, headers: Mapping[str, str]) -> bytes:
             raise ScimError(HTTPStatus.BAD_REQUEST, "The connection ended before the whole request had come.")
         part: bytes = message.get("body", b"")
         size += len(part)
-        if size > MAX_BODY:
-            raise _too_large()
+        if size > most:
+            raise _too_large(most)
         parts.append(part)
         if not message.get("more_body", False):
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _too_large() -> ScimError:
-    return ScimError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A request takes at most {MAX_BODY} bytes.")
+def _too_large(most: int) -> ScimError:
+    return ScimError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A request takes at most {most} bytes.")
 
 
 def json_of(request: Request) -> Any:

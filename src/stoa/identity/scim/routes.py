@@ -15,12 +15,14 @@ from starlette.types import Receive, Scope, Send
 
 from stoa.db.database import Database
 from stoa.db.errors import COLLISION, UNAVAILABLE, UniqueViolation
-from stoa.identity.scim import discovery, everything, groups, users
+from stoa.identity.scim import bulk, discovery, everything, groups, users
+from stoa.identity.scim.bulk_model import MAX_PAYLOAD
 from stoa.identity.scim.dialects import entra
 from stoa.identity.scim.entrance import Senders, Slugs, bearer_token, refusal, sender
 from stoa.identity.scim.errors import ScimError, ScimType, bad, error_body, not_found
 from stoa.identity.scim.failures import Failures
 from stoa.identity.scim.http import (
+    MAX_BODY,
     Answer,
     Call,
     Request,
@@ -39,12 +41,10 @@ Handler = Callable[[Call], Awaitable[Answer]]
 _ATTEMPTS: Final = 4
 # SQLSTATE of a statement that met its timeout.
 _QUERY_CANCELED: Final = "57014"
+# Requests whose statements take lists or filters, which are planned for what they ask.
+_PLANNED_ANEW: Final = frozenset({(".search",), ("Bulk",)})
 _WRITING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _log: Final[Any] = structlog.get_logger("stoa.scim")
-
-
-async def _not_offered(_: Call) -> Answer:
-    raise ScimError(HTTPStatus.NOT_IMPLEMENTED, "This part of SCIM is not offered; see /ServiceProviderConfig.")
 
 
 async def _nobody(_: Call) -> Answer:
@@ -56,7 +56,6 @@ async def _nobody(_: Call) -> Answer:
 
 
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_NOT_OFFERED: Final[Mapping[str, Handler]] = dict.fromkeys(_METHODS, _not_offered)
 # Path below the tenant's SCIM address, `{id}` for any one part, to the functions of its methods.
 ENDPOINTS: Final[Mapping[str, Mapping[str, Handler]]] = {
     "Users": {"GET": users.search, "POST": users.create},
@@ -70,7 +69,7 @@ ENDPOINTS: Final[Mapping[str, Mapping[str, Handler]]] = {
     "ResourceTypes": {"GET": discovery.resource_types},
     "ResourceTypes/{id}": {"GET": discovery.resource_type},
     "Me": dict.fromkeys(_METHODS, _nobody),
-    "Bulk": _NOT_OFFERED,
+    "Bulk": {"POST": bulk.handle},
     "Groups": {"GET": groups.search, "POST": groups.create},
     "Groups/.search": {"POST": groups.search_by_post},
     "Groups/{id}": {"GET": groups.read, "PUT": groups.replace, "PATCH": groups.patch, "DELETE": groups.delete},
@@ -149,7 +148,7 @@ async def _answer(service: _Service, scope: Scope, receive: Receive, arrival: Ar
         return Answer(HTTPStatus.NO_CONTENT, headers=(_allow(found),))
     headers = headers_of(scope)
     token = bearer_token(headers)
-    body = await read_body(receive, headers)
+    body = await read_body(receive, headers, most=MAX_PAYLOAD if path == ("Bulk",) else MAX_BODY)
     tenant_id = await service.slugs.tenant_of(slug)
     client: tuple[str, int] | None = scope.get("client")
     arrival.address = client[0] or None if client else None
@@ -269,7 +268,7 @@ def handler_of(path: tuple[str, ...], method: str) -> tuple[Handler, str]:
 
 
 def _writes(request: Request) -> bool:
-    return request.method in _WRITING and request.path[-1:] != (".search",)
+    return request.method in _WRITING and request.path[-1:] not in _PLANNED_ANEW
 
 
 def _handler(found: _Found | None, method: str) -> Handler:

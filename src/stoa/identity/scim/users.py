@@ -21,7 +21,7 @@ from stoa.identity.scim.searching import from_body
 from stoa.kernel.ids import parse_id
 from stoa.people import actions, queries
 from stoa.people.groups_queries import groups_of
-from stoa.people.model import Changed, Provisioned, Record, Refused, Unchanged, Written
+from stoa.people.model import Asserted, Changed, Provisioned, Record, Refused, Unchanged, Written
 
 # ------------------------------------------------------------------ reading
 
@@ -64,8 +64,7 @@ def listed(offered: Offered) -> Listed[Record]:
 
 
 async def _shown(call: Call, records: Sequence[Record], wanted: Projection) -> list[Document]:
-    """The users as they are asked for. Their groups are read in one statement for all, and only where they are wanted.
-    """
+    """The users as they are asked for. Their groups are read in one statement for all, where they are wanted."""
     users_url = f"{call.base_url}/Users"
     documents = [wire.rendered(record, users_url) for record in records]
     if records and wanted.includes("groups"):
@@ -85,21 +84,30 @@ async def create(call: Call) -> Answer:
 
     That too is answered 201: Okta and Entra take it as the end of an assignment, and read the id from the body.
     """
-    wanted = _wanted(call)
-    kind = call.offered.users
-    document = created(kind, normalised_resource(kind, json_of(call.request)))
-    made = await actions.provision(call.tx, call.source_id, wire.asserted(document, active=True))
+    _wanted(call)
+    made = await actions.provision(call.tx, call.source_id, asserted_by(call, json_of(call.request)))
     match made:
-        case Provisioned(record):
-            location = f"{call.base_url}/Users/{record.resource_id}"
-            headers = (("location", location),)
-            answer = await _one(call, HTTPStatus.CREATED, record, wanted, headers, fresh=not made.revived)
-            word = Word.REVIVED if made.revived else Word.LINKED if made.linked else Word.CREATED
-            return _told(answer, record, word, made.rule, made.written)
+        case Provisioned():
+            return await provisioned(call, made)
         case Refused():
             return _refused(made)
         case _:
             assert_never(made)
+
+
+def asserted_by(call: Call, body: object) -> Asserted:
+    """What the body of a POST says of a person. Raises ScimError."""
+    kind = call.offered.users
+    return wire.asserted(created(kind, normalised_resource(kind, body)), active=True)
+
+
+async def provisioned(call: Call, made: Provisioned) -> Answer:
+    """The answer to the POST of a user who is there now."""
+    record = made.record
+    headers = (("location", f"{call.base_url}/Users/{record.resource_id}"),)
+    answer = await _one(call, HTTPStatus.CREATED, record, _wanted(call), headers, fresh=not made.revived)
+    word = Word.REVIVED if made.revived else Word.LINKED if made.linked else Word.CREATED
+    return _told(answer, record, word, made.rule, made.written)
 
 
 async def replace(call: Call) -> Answer:
