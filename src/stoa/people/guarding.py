@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from stoa.changes.holding import close_if_empty, codes_of, collect
+from stoa.changes.holding import close_if_empty, codes_of, collect, collecting
 from stoa.changes.model import Reason
 from stoa.db.transactions import Row, TenantTx
 from stoa.kernel.ids import PersonId, RunId, SourceId, new_id
@@ -179,6 +179,9 @@ _LAST_TITLE: Final = "%s would shut out the last administrator"
 async def _collected(
     tx: TenantTx, source_id: SourceId, kind: GuardKind, guard: Guard, n: int, population: int
 ) -> RunId:
+    there = await collecting(tx, source_id, TARGET_OF[kind])
+    if there is not None and CODE_OF[kind] in there.codes:
+        return there.run_id
     source = await _source_name(tx, source_id)
     told: Reason = rules.over_threshold(kind, guard, n, population, source)
     return await collect(tx, source_id, TARGET_OF[kind], told, _TITLES[kind] % source)

@@ -95,6 +95,12 @@ class Hall:
         await self.work()
         return await self.run(run.run_id)
 
+    async def roll_back(self, run: Run) -> Run:
+        async with self.database.tenant(self.scim.tenant_id) as tx:
+            asked = await actions.queue_rollback(tx, run.run_id)
+        await self.work()
+        return await self.run(asked.run_id)
+
     async def plan_undo(self, since: datetime) -> Run:
         """The plan that undoes everything since."""
         async with self.database.tenant(self.scim.tenant_id) as tx:

@@ -62,9 +62,13 @@ async def test_four_hundred_deactivations_wait_and_are_applied_when_approved(ope
     assert await hall.alerts() == [("run_held", "resolved", 1)]
     told = await hall.fetch("SELECT count(*) AS n FROM effect WHERE tenant_id = $1 AND run_id = $2", run.run_id)
     assert told[0]["n"] == 400 - len(passed)
-    # What was approved is not counted against the next one.
+    # What was approved is not counted against the next one, and can be taken back like any run.
     await hall.deactivate(hall.ids[400:405])
     assert len(await hall.active()) == 35
+    undone = await hall.roll_back(done)
+    assert (undone.state, undone.counts) == (RunState.APPLIED, {"reactivate": 400 - len(passed)})
+    assert (await hall.run(run.run_id)).state is RunState.UNDONE
+    assert await hall.active() == await hall.said() == set(hall.ids) - passed - set(hall.ids[400:405])
 
 
 async def test_what_is_rejected_is_as_if_it_had_never_been_asked(open_hall: OpenHall) -> None:
@@ -172,6 +176,25 @@ async def test_one_run_collects_what_comes_on_many_connections_at_once(
     other = await make_scim()
     async with hall.database.tenant(other.tenant_id) as tx:
         assert await tx.fetchval("SELECT count(*) FROM run WHERE tenant_id = $1", tx.tenant_id) == 0
+
+
+async def test_a_decision_comes_before_or_after_each_request(open_hall: OpenHall) -> None:
+    hall = await open_hall(60, floor=0, absolute=0)
+    await hall.deactivate(hall.ids[:2])
+    run = await hall.held()
+    sent = asyncio.create_task(hall.deactivate(hall.ids[2:], at_once=10))
+    while (await hall.holds())["held"] < 12:
+        assert not sent.done()
+    done = await hall.decide(run, approve=True)
+    await sent
+    released = (await hall.holds())["released"]
+    assert done.counts == {"deactivate": released}
+    assert len(await hall.active()) == 60 - released
+    if released < 60:
+        # Who came after the decision waits for the next one.
+        assert await hall.holds() == {"released": released, "held": 60 - released}
+        await hall.decide(await hall.held(), approve=True)
+    assert await hall.active() == set()
 
 
 @pytest.mark.all
