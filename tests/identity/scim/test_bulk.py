@@ -14,7 +14,6 @@ from stoa.tenants.actions import prove_domain
 from tests.identity.conftest import MakeScim, Scim, patch_body
 from tests.identity.scim.test_groups import members
 
-
 TITLE = patch_body({"op": "add", "path": "title", "value": "Dr"})
 
 
