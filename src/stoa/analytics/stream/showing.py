@@ -10,12 +10,13 @@ from stoa.events.model import StoredEvent
 from stoa.kernel.ids import parse_id
 from stoa.web.visiting import Visit
 
-_OF_PEOPLE: Final = ("person.", "person_record.")
+_OF_PEOPLE: Final = ("person.", "person_record.", "group.member_")
 # What has a page of its own, by what its subject begins with.
 _PAGES: Final[Mapping[str, str]] = {
     "connection": "/connections",
     "alert": "/alerts",
     "run": "/runs",
+    "group": "/groups",
     "client": "/api-clients",
     "webhook_endpoint": "/webhooks",
 }
