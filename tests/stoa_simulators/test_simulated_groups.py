@@ -121,6 +121,17 @@ async def test_push_now_replaces_whatever_the_server_has(
     assert (app.sent, group["members"]) == ([], [])
 
 
+@pytest.mark.parametrize("dialect", EVERY)
+async def test_a_full_cycle_tells_the_server_again(make: Make, foreign: ForeignServer, dialect: Dialect) -> None:
+    app = make(dialect)
+    app.group("Engineers", 4)
+    await app.cycle(Mode.FULL)
+    next(iter(foreign.groups.values()))["members"] = []
+    report = await app.cycle(Mode.FULL)
+    assert (report.groups_changed, len(foreign.groups)) == (1, 1)
+    assert foreign.members("Engineers") == app.names()
+
+
 async def test_a_group_that_is_there_is_taken_over(make: Make, foreign: ForeignServer) -> None:
     for dialect in EVERY:
         foreign.users.clear()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from stoa_simulators.scim_client.groups import Group, GroupAccount, GroupDialect, Member, Membership
-from stoa_simulators.scim_client.memory import CycleReport, Directory, GroupMode
+from stoa_simulators.scim_client.memory import CycleReport, Directory, GroupMode, Mode
 from stoa_simulators.scim_client.wire import Refused, ScimWire
 
 
@@ -38,20 +38,20 @@ class GroupCycle:
 
     async def _brought_up_to_date(self, key: str, group: Group) -> None:
         account = self.directory.groups.get(key)
-        adopted = False
+        # A full cycle tells the server again what it was told before.
+        whole = self.mode is GroupMode.PUSH_NOW or (account is not None and self.report.mode is Mode.FULL)
         if account is None:
             found = await self.dialect.find_group(self.wire, group.name)
-            adopted = found is not None
+            whole = whole or found is not None
             scim_id = await self.dialect.create_group(self.wire, group) if found is None else found.scim_id
             account = GroupAccount(scim_id, group.name, {})
-            self.report.groups_created += not adopted
+            self.report.groups_created += found is None
         members = self._members(group, account)
         change = self._change(account.members, members)
         renamed = account.name != group.name
         if renamed:
             after = [self._named(one, account.members[one]) for one in account.members]
             await self.dialect.rename_group(self.wire, account.scim_id, group.name, after)
-        whole = adopted or self.mode is GroupMode.PUSH_NOW
         if whole:
             await self.dialect.push_now(self.wire, account.scim_id, group.name, change)
         elif change.added or change.removed:
