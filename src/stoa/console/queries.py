@@ -12,6 +12,7 @@ from stoa.changes.queries import recent_runs, run_by_id
 from stoa.changes.standing import WAITS
 from stoa.db.transactions import TenantTx
 from stoa.kernel.ids import SourceId
+from stoa.people.duplicates_listing import count_open
 from stoa.tenants import queries as tenants
 from stoa.tenants.model import PHASE_OF_KIND, Connection, Phase, Source
 from stoa.tenants.phases import PhaseState, PhaseStatus
@@ -51,6 +52,7 @@ class Overview:
     Attributes:
         waiting: runs that wait for a person, the newest first; `waiting_in_all` counts those beyond.
         sources: names of the runs' sources.
+        duplicates: pairs of people who may be one and wait for a decision, as far as they are counted.
     """
 
     standing: TenantStatus
@@ -60,6 +62,7 @@ class Overview:
     runs: Sequence[Run]
     alerts: Sequence[Alert]
     sources: Mapping[SourceId, Source]
+    duplicates: int
 
 
 async def overview(tx: TenantTx) -> Overview:
@@ -73,7 +76,8 @@ async def overview(tx: TenantTx) -> Overview:
     cards = [_card(standing, phase, connections, sources, runs) for phase in Phase]
     alerts = (await current_alerts(tx))[:_MOST]
     in_all = sum(status.held for status in standing.phases.values())
-    return Overview(standing, cards, waiting, max(in_all, len(waiting)), runs, alerts, sources)
+    duplicates = await count_open(tx)
+    return Overview(standing, cards, waiting, max(in_all, len(waiting)), runs, alerts, sources, duplicates)
 
 
 def _card(
