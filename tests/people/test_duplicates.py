@@ -2,7 +2,7 @@
 
 import json
 import time
-import tracemalloc
+from resource import RUSAGE_SELF, getrusage
 
 import asyncpg
 import pytest
@@ -56,6 +56,7 @@ async def test_what_too_many_share_compares_nobody_until_few_do(database: Databa
 
 
 @pytest.mark.all
+@pytest.mark.timeout(900)
 async def test_a_hundred_thousand_people_are_compared_in_minutes_by_indexes_alone(
     database: Database, tenant_id: TenantId, server: Server, database_url: str
 ) -> None:
@@ -69,14 +70,11 @@ async def test_a_hundred_thousand_people_are_compared_in_minutes_by_indexes_alon
         if n < len(people)
     ]
     await sync(database, tenant_id, payroll, report(twins))
-    tracemalloc.start()
-    began = time.monotonic()
+    before, began = getrusage(RUSAGE_SELF).ru_maxrss, time.monotonic()
     await searched(database, tenant_id, batch=500)
-    took = time.monotonic() - began
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert took < _SECONDS
-    assert most < _MEBIBYTES * 2**20
+    assert time.monotonic() - began < _SECONDS
+    # In KiB. Whatever the size of the company, a batch is held at a time.
+    assert getrusage(RUSAGE_SELF).ru_maxrss - before < _MEBIBYTES * 1024
     admin = await asyncpg.connect(server.admin_dsn.replace("/postgres?", f"/{_name(database_url)}?"))
     await admin.execute("ANALYZE duplicate_key, duplicate_pair, person, source_record, change")
     await admin.close()

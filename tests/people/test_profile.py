@@ -23,7 +23,7 @@ from .making import report, source, sync, worker
 # The end of a read goes with the beginning of the next one (stoa.db.resting).
 PAGE = ["SELECT s.session_id", "BEGIN READ ONLY; SET LOCAL", "WITH mine AS"]
 # Of somebody into whom another was merged: who that was, and the changes of both.
-MERGED = [*PAGE, "SELECT person_id FROM person", "SELECT c.run_id"]
+MERGED = [*PAGE, "WITH RECURSIVE taken", "SELECT c.run_id"]
 
 
 @pytest.fixture
