@@ -2,11 +2,11 @@
 
 # ruff: noqa: S608 - made of constants; every value is a bound parameter
 
-from typing import Any, Final, assert_never
+from typing import Final, assert_never
 from uuid import UUID
 
 from stoa.db.transactions import Row, TenantTx
-from stoa.kernel.ids import GroupId, PersonId
+from stoa.kernel.ids import GroupId
 from stoa.kernel.problems import Conflict, NotFound
 from stoa.people.queries import NAME
 from stoa.people.roles import standing
@@ -32,38 +32,35 @@ class GroupIsGone(Conflict):
     code = "group_is_gone"
 
 
-# Everybody of a group ($2), whatever counts of their membership.
+# Everybody of a group ($2), whatever counts of their membership. An array and no join: see `roles`.
 MEMBERS: Final = """
-SELECT DISTINCT r.person_id FROM group_member m
-JOIN source_record r ON r.tenant_id = $1 AND r.resource_id = m.resource_id
-WHERE m.tenant_id = $1 AND m.group_id = $2"""
+SELECT DISTINCT r.person_id FROM source_record r
+WHERE r.tenant_id = $1 AND r.resource_id = ANY(ARRAY(
+  SELECT m.resource_id FROM group_member m WHERE m.tenant_id = $1 AND m.group_id = $2))"""
 
 # $3: the rule that goes, or NULL; $4: the role that the group is to give, or NULL.
 _RULES: Final = """(
         SELECT o.group_id, o.role FROM role_rule o WHERE o.tenant_id = $1 AND o.rule_id IS DISTINCT FROM $3::uuid
         UNION ALL SELECT $2::uuid, $4::text COLLATE "C" WHERE $4::text IS NOT NULL) AS u"""
-_STATES: Final = f"""
+_NAMED: Final = f"""SELECT (person_id, name, active) FROM changed WHERE {{what}}
+    ORDER BY display_name_key, person_id LIMIT {MOST_NAMED}"""
+# Ids are compared with an array, never joined: see `roles`.
+_PREVIEW: Final = f"""
 WITH member AS MATERIALIZED ({MEMBERS}
 ), state AS MATERIALIZED (
-  SELECT p.person_id, {standing(_RULES, "u.group_id = m.group_id")}
-  FROM person p WHERE p.tenant_id = $1 AND p.person_id IN (SELECT person_id FROM member)
+  SELECT p.person_id, {NAME} AS name, p.display_name_key, p.active, {standing(_RULES, "u.group_id = m.group_id")}
+  FROM person p WHERE p.tenant_id = $1 AND p.person_id = ANY(ARRAY(SELECT person_id FROM member))
 ), changed AS MATERIALIZED (
-  SELECT person_id, had, has, NOT has <@ had AS gains, NOT had <@ has AS loses FROM state WHERE had <> has
-)"""
-_COUNTS: Final = f"""{_STATES}
+  SELECT *, NOT has <@ had AS gains, NOT had <@ has AS loses FROM state WHERE had <> has
+)
 SELECT (SELECT count(*) FROM member) AS members, count(*) FILTER (WHERE gains) AS gains,
   count(*) FILTER (WHERE loses) AS loses,
   (SELECT count(*) FROM person_role h JOIN person p ON p.tenant_id = $1 AND p.person_id = h.person_id
     WHERE h.tenant_id = $1 AND h.role = 'admin' AND p.active) AS admins,
-  (SELECT count(*) FROM changed c JOIN person p ON p.tenant_id = $1 AND p.person_id = c.person_id
-    WHERE p.active AND 'admin' = ANY(c.has) AND 'admin' <> ALL(c.had)) AS new_admins,
-  (SELECT count(*) FROM changed c JOIN person p ON p.tenant_id = $1 AND p.person_id = c.person_id
-    WHERE p.active AND 'admin' = ANY(c.had) AND 'admin' <> ALL(c.has)) AS former_admins
+  count(*) FILTER (WHERE active AND 'admin' = ANY(has) AND 'admin' <> ALL(had)) AS new_admins,
+  count(*) FILTER (WHERE active AND 'admin' = ANY(had) AND 'admin' <> ALL(has)) AS former_admins,
+  ARRAY({_NAMED.format(what="gains")}) AS gaining, ARRAY({_NAMED.format(what="loses")}) AS losing
 FROM changed"""
-_NAMED: Final = f"""{_STATES}
-SELECT p.person_id, {NAME} AS name, p.active FROM changed c
-JOIN person p ON p.tenant_id = $1 AND p.person_id = c.person_id
-WHERE c.{{what}} ORDER BY p.display_name_key, p.person_id LIMIT {MOST_NAMED}"""
 _GROUP: Final = """
 SELECT g.group_id, g.display_name, g.present, s.name AS source_name FROM person_group g
 JOIN source s ON s.tenant_id = $1 AND s.source_id = g.source_id
@@ -112,17 +109,10 @@ async def preview(tx: TenantTx, change: RuleChange) -> Preview:
 
 async def _previewed(tx: TenantTx, group_id: GroupId, role: Role, rules: tuple[UUID | None, Role | None]) -> Preview:
     group = await group_named(tx, group_id)
-    params: tuple[Any, ...] = (tx.tenant_id, group_id, *rules)
-    counted = await tx.fetchrow(_COUNTS, *params)
-    assert counted is not None
-    counts = Counts(counted["members"], counted["gains"], counted["loses"])
-    gains = await _named(tx, "gains", params) if counts.gains else ()
-    loses = await _named(tx, "loses", params) if counts.loses else ()
-    left = counted["admins"] + counted["new_admins"] - counted["former_admins"]
-    refusal = NO_ADMIN_LEFT if counted["admins"] and not left else None
-    return Preview(group_id, group["display_name"], group["source_name"], role, gains, loses, counts, refusal)
-
-
-async def _named(tx: TenantTx, what: str, params: tuple[Any, ...]) -> tuple[Affected, ...]:
-    rows = await tx.fetch(_NAMED.format(what=what), *params)
-    return tuple(Affected(PersonId(row["person_id"]), row["name"], row["active"]) for row in rows)
+    row = await tx.fetchrow(_PREVIEW, tx.tenant_id, group_id, *rules)
+    assert row is not None
+    counts = Counts(row["members"], row["gains"], row["loses"])
+    left = row["admins"] + row["new_admins"] - row["former_admins"]
+    refusal = NO_ADMIN_LEFT if row["admins"] and not left else None
+    gaining, losing = (tuple(Affected(*one) for one in row[which]) for which in ("gaining", "losing"))
+    return Preview(group_id, group["display_name"], group["source_name"], role, gaining, losing, counts, refusal)
