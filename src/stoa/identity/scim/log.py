@@ -119,7 +119,8 @@ class RequestLog:
     async def _write(self, tenant_id: TenantId, lines: list[Noted]) -> None:
         lost = self._lost.pop(tenant_id, 0)
         try:
-            async with self.database.tenant(tenant_id, _ORIGIN, also=_NO_HURRY) as tx:
+            # Not by a connection of those that answer: and nearly always by the same one, which knows the statements.
+            async with self.database.tenant(tenant_id, _ORIGIN, role="sync", also=_NO_HURRY) as tx:
                 on_board = self._is_due(tenant_id)
                 await store(tx, self.vault, lines, clock=monotonic(), lost=lost, on_board=on_board)
         except BaseException as error:
