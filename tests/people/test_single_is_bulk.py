@@ -76,17 +76,19 @@ async def decide_all(company: Company, decisions: Mapping[str, tuple[Word, str]]
                 continue
             await note_refusal(tx, source_id, Asserted({}, True, key), Refuse("ambiguous_email", ""))
             decision_id = await tx.fetchval(
-                "SELECT decision_id FROM decision WHERE subject = $1 AND resolved_at IS NULL", key
+                "SELECT decision_id FROM decision WHERE source_id = $1 AND subject = $2 AND resolved_at IS NULL",
+                *(source_id, key),
             )
             chosen = known.person_id if word is Word.PERSON and known is not None else None
             await deciding.decide(tx, decision_id, word, chosen)
 
 
 async def verdicts(company: Company) -> list[tuple[str, str | None, str | None]]:
-    """What became of every subject: that it waits, what was decided, and how it ended."""
+    """What became of every decision: who tries one by one is refused in between, which is no difference."""
     async with company.world.database.tenant(company.tenant_id) as tx:
         rows = await tx.fetch(
-            "SELECT subject, verdict, ended FROM decision WHERE source_id = $1", company.sources[SCIM]
+            "SELECT subject, verdict, ended FROM decision WHERE source_id = $1 AND verdict IS NOT NULL",
+            company.sources[SCIM],
         )
     return sorted((row["subject"], row["verdict"] or "", row["ended"] or "") for row in rows)
 

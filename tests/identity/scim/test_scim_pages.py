@@ -197,7 +197,7 @@ async def test_a_refusal_names_who_might_be_meant(admin: Front) -> None:
     refused = await admin.scim(token, "POST", {"schemas": [], "userName": HOSTILE, **number})
     assert refused.status_code == 409
     page = await admin.get(path)
-    assert "Another record of this source has the same employee id." in text_of(page)
+    assert "Another record of the source has this employee id" in text_of(page)
     assert f'href="{admin.base}/people/{made.json()["id"]}"' in page.text
     assert HOSTILE in unescape(page.text)
     assert "<script>alert" not in page.text
