@@ -107,6 +107,38 @@ async def test_groups_are_mirrored_through_moves_clearing_pushing_again_and_dele
     assert all(now[group] >= members for group, members in remembered().items())
 
 
+async def test_a_wrong_mapping_is_answered_as_the_provider_expects_and_waits_for_an_admin(
+    scim: Scim, http: httpx2.AsyncClient, database: Database
+) -> None:
+    dialect, directory, pushing = Okta(OktaMode.OIN), Directory(), Pushing()
+    company = Company(slug="acme", name="Acme", seed=7, size=160, domain="acme.example", start=date(2026, 3, 2))
+
+    async def active() -> tuple[int, int]:
+        """Of the people in force, and of the provider's own word."""
+        wire = ScimWire(http, HOST + scim.base, dialect.headers(scim.issued.token), dialect.flag)
+        report = await run_cycle(company, dialect, directory, wire, mode=Mode.DELTA, unassigned=pushing.unassigned)
+        assert report.errors == []
+        said = (await scim("GET", "/Users", params={"filter": "active eq true", "count": "0"})).json()["totalResults"]
+        async with database.tenant(scim.tenant_id, read_only=True) as tx:
+            return (await headcount(tx))[1], said
+
+    everybody = (await active())[0]
+    pushing.unassign(company, 80)
+    in_force, said = await active()
+    # Some went before there were too many; whoever came after that waits.
+    assert said == everybody - 80
+    assert everybody - 80 < in_force < everybody
+    async with database.tenant(scim.tenant_id, read_only=True) as tx:
+        held = await tx.fetch(
+            "SELECT state FROM run WHERE tenant_id = $1 AND kind = 'scim_hold' AND source_id = $2",
+            *(tx.tenant_id, scim.issued.source_id),
+        )
+    assert [row["state"] for row in held] == ["held"]
+    # The admin mends the mapping: the provider's next cycle says that they are active, and nothing waits any more.
+    pushing.unassigned.clear()
+    assert await active() == (everybody, everybody)
+
+
 def ids(directory: Directory) -> list[str]:
     """Everybody whom the provider knows."""
     return [account.scim_id for account in directory.accounts.values()]
