@@ -28,8 +28,9 @@ from stoa.people.groups_model import (
 )
 from stoa.people.groups_queries import group_by_id, groups_of, members_of
 from stoa.people.guard_rules import Guard, GuardKind
-from stoa.people.model import Refused
+from stoa.people.model import Changed, Refused
 from stoa.people.queries import record_by_resource
+from stoa.people.roles import settle_roles
 from stoa.people.roles_actions import add_rule
 from stoa.people.roles_model import Role
 from stoa.people.thresholds import set_guard
@@ -37,6 +38,7 @@ from stoa.people.thresholds import set_guard
 from ..conftest import ConnectArgs
 from .group_runs import apply, codes, rollback, state, undo_since, window
 from .grouping import make_person
+from .making import apply as apply_people
 from .making import rollback as rollback_people
 from .making import source
 
@@ -345,6 +347,36 @@ async def test_a_run_whose_all_was_taken_back_ends_and_a_deleted_user_waits_nowh
         assert await tx.fetchval("SELECT count(*) FROM group_member") == 1
 
 
+@pytest.mark.parametrize("approve", [True, False])
+async def test_whose_deletion_waits_stays_in_the_groups_until_it_is_approved(idp: Idp, approve: bool) -> None:
+    group = await idp.make("Team", 0, 1)
+    await idp.give(group, Role.AUTHOR)
+    await idp.guard(GuardKind.DEACTIVATE, STRICT)
+    async with idp.database.tenant(idp.tenant_id) as tx:
+        found = await record_by_resource(tx, idp.source_id, idp.people[0], lock=True)
+        assert found is not None
+        outcome = await people.remove_record(tx, found)
+        assert isinstance(outcome, Changed)
+        assert outcome.held is not None
+        assert await tx.fetchval("SELECT count(*) FROM group_member") == 2
+    assert await idp.members(group) == [1]
+    async with idp.database.tenant(idp.tenant_id) as tx:
+        run = await (runs.approve if approve else runs.reject)(tx, outcome.held)
+        if not approve:
+            back = await runs.open_rollback(tx, outcome.held)
+            assert back is not None
+            await tx.execute("UPDATE run SET state = 'errored' WHERE run_id = $1", back.run_id)
+    if approve:
+        await apply_people(idp.database, idp.tenant_id, run)
+    else:
+        await rollback_people(idp.database, idp.tenant_id, outcome.held)
+    left = [1] if approve else [0, 1]
+    assert await idp.members(group) == left
+    assert await idp.roles() == {number: {"author"} for number in left}
+    async with idp.database.tenant(idp.tenant_id) as tx:
+        assert await tx.fetchval("SELECT count(*) FROM group_member") == len(left)
+
+
 async def test_the_last_admin_stays_one_until_somebody_has_decided(idp: Idp) -> None:
     group = await idp.make("Admins", 0, 1)
     await idp.give(group, Role.ADMIN)
@@ -352,6 +384,8 @@ async def test_the_last_admin_stays_one_until_somebody_has_decided(idp: Idp) -> 
     assert (await idp.remove(group, 1)).held is not None
     assert await idp.roles() == {1: {"admin"}}
     assert (await idp.delete(group)).held is None
+    async with idp.database.tenant(idp.tenant_id) as tx:
+        await settle_roles(tx, idp.persons, None)
     assert await idp.roles() == {1: {"admin"}}
 
 
