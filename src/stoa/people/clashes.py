@@ -101,9 +101,14 @@ WITH mine AS MATERIALIZED (
 ), others AS MATERIALIZED (
   SELECT o.ord, o.source_id, o.subject, o.present, o.user_name_key, o.scim_external_id FROM mine o
   UNION ALL
-  SELECT 0, r.source_id, r.external_id, true, r.user_name_key, r.scim_external_id
-  FROM source_record r JOIN mine c ON r.source_id = c.source_id
-    AND (r.user_name_key = c.user_name_key OR r.scim_external_id = c.scim_external_id)
+  -- Each name by itself: a join that takes either compares every row with every other.
+  SELECT 0, r.source_id, r.external_id, true, r.user_name_key, NULL
+  FROM source_record r JOIN mine c ON r.source_id = c.source_id AND r.user_name_key = c.user_name_key
+  WHERE r.tenant_id = $1 AND r.present AND c.present
+    AND (r.source_id, r.external_id) NOT IN (SELECT source_id, subject FROM mine)
+  UNION ALL
+  SELECT 0, r.source_id, r.external_id, true, NULL, r.scim_external_id
+  FROM source_record r JOIN mine c ON r.source_id = c.source_id AND r.scim_external_id = c.scim_external_id
   WHERE r.tenant_id = $1 AND r.present AND c.present
     AND (r.source_id, r.external_id) NOT IN (SELECT source_id, subject FROM mine)
 ), clash AS (

@@ -55,7 +55,7 @@ class _Work:
     """What has come of the operations so far.
 
     Attributes:
-        answers: by the operation's place.
+        answers: by the operation's place; errors: how many of them are errors.
         ids: of resources that were made, by their bulkId. failed: the bulkIds of those that were not.
         unfinished: operations whose resource was made without its references.
     """
@@ -64,6 +64,7 @@ class _Work:
     items: Sequence[Item]
     fail_on_errors: int
     answers: dict[int, Answer] = field(default_factory=dict[int, Answer])
+    errors: int = 0
     ids: dict[str, str] = field(default_factory=dict[str, str])
     failed: set[str] = field(default_factory=set[str])
     unfinished: list[Item] = field(default_factory=list[Item])
@@ -104,8 +105,7 @@ class _Work:
             await self._finish(item)
 
     def _enough(self) -> bool:
-        errors = sum(answer.status >= HTTPStatus.BAD_REQUEST for answer in self.answers.values())
-        return 0 < self.fail_on_errors <= errors
+        return 0 < self.fail_on_errors <= self.errors
 
     async def _all(self, ready: Sequence[Item]) -> None:
         for together, run in groupby(ready, key=lambda item: item.makes_user and not self.fail_on_errors):
@@ -181,6 +181,7 @@ class _Work:
 
     def _note(self, item: Item, answer: Answer) -> None:
         self.answers[item.index] = answer
+        self.errors += answer.status >= HTTPStatus.BAD_REQUEST
         if item.bulk_id is not None and item.method == "POST":
             if answer.status < HTTPStatus.BAD_REQUEST and answer.outcome is not None:
                 self.ids[item.bulk_id] = str(answer.outcome.resource_id)
