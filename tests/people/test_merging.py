@@ -16,10 +16,12 @@ from stoa.db.errors import COLLISION
 from stoa.db.transactions import TenantTx
 from stoa.kernel.ids import PersonId, RunId
 from stoa.people.merging import merge
-from stoa.people.merging_model import AlreadyMerged, MergeAsk, Merged, Side, Split
+from stoa.people.merging_model import AlreadyMerged, LastAdminMerged, MergeAsk, Merged, Side, Split
 from stoa.people.merging_queries import merge_by_run
 from stoa.people.queries import person_by_id
 from stoa.people.redirects import survivor
+from stoa.people.roles_actions import add_rule
+from stoa.people.roles_model import Role
 from stoa.people.splitting import split
 from stoa.people.splitting_preview import split_preview
 from stoa.people.wire_write import PersonInput
@@ -27,9 +29,10 @@ from stoa.people.writing import Written, change
 from stoa.tenants.actions import ensure_source
 
 from .conftest import EXAMPLES, World
+from .grouping import make_group, make_person
 from .histories import Company, Merge, merges, steps
 from .making import rollback, state, worker
-from .rebuilding import people_of, rebuilt
+from .rebuilding import events_of, people_of, rebuilt
 from .test_histories import check
 
 
@@ -240,3 +243,43 @@ async def parted_run(company: Company, run_id: RunId) -> str:
     """A merge split, by its run."""
     async with company.world.database.tenant(company.tenant_id) as tx:
         return (await split(tx, run_id)).run_state
+
+
+def test_roles_follow_the_records_and_the_last_administrator_stays_one(world: World) -> None:
+    async def live() -> None:
+        company = await Company.found(world)
+        database, tenant_id = world.database, company.tenant_id
+        async with database.tenant(tenant_id) as tx:
+            okta, hr = company.sources[2], company.sources[0]
+            record, ann = await make_person(tx, okta, "ann")
+            _, twin = await make_person(tx, hr, "twin")
+            _, left = await make_person(tx, hr, "left", active=False)
+            group_id = await make_group(tx, okta, "Admins", [record])
+            await add_rule(tx, group_id, Role.ADMIN)
+        before = await roles(company)
+        assert before == {ann: ["admin"]}
+        with pytest.raises(LastAdminMerged):
+            await merged(company, left, ann)
+        assert await roles(company) == before
+        done = await merged(company, twin, ann)
+        assert await roles(company) == {twin: ["admin"]}
+        await parted(company, done)
+        assert await roles(company) == before
+        async with database.tenant(tenant_id) as tx:
+            epochs = await tx.fetch("SELECT person_id, access_epoch FROM person")
+        # Merged, split, and given the role again: whoever was signed in is asked for each time.
+        assert {row["person_id"]: row["access_epoch"] for row in epochs}[ann] >= 4
+        told = [event for event in await events_of(database, tenant_id) if event.type == "person.roles_changed"]
+        assert [(event.subject, event.body["after"]["roles"]) for event in told[-3:]] == [
+            (str(twin), ["admin"]),
+            *sorted([(str(ann), ["admin"]), (str(twin), [])]),
+        ]
+
+    world.run(live())
+
+
+async def roles(company: Company) -> dict[PersonId, list[str]]:
+    """Who has which roles."""
+    async with company.world.database.tenant(company.tenant_id) as tx:
+        rows = await tx.fetch("SELECT person_id, array_agg(role) AS roles FROM person_role GROUP BY person_id")
+    return {row["person_id"]: row["roles"] for row in rows}

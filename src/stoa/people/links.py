@@ -52,6 +52,8 @@ async def lock_links(tx: TenantTx) -> None:
 
 async def take_in(tx: TenantTx, absorbed: PersonId, survivor: PersonId) -> Effect:
     """Has a person be another one: without values, access or role of their own. Gives what became of them."""
+    # That they are gone says that they have no roles either.
+    await tx.execute("DELETE FROM person_role WHERE tenant_id = $1 AND person_id = $2", tx.tenant_id, absorbed)
     row = await tx.fetchrow(_EMPTY, tx.tenant_id, absorbed, survivor, tx.now)
     assert row is not None
     return Effect(row["version"], row["before"], {"merged_into": str(survivor)})
