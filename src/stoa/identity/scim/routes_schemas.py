@@ -1,7 +1,5 @@
 """A tenant's own extensions of SCIM users, over the public API."""
 
-
-
 from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
