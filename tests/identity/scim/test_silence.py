@@ -6,6 +6,7 @@ import pytest
 
 from stoa.access.actions import revoke
 from stoa.alerts.queries import recent_alerts
+from stoa.composition import expiring_credential
 from stoa.db.database import Database
 from stoa.identity.scim.http import Answer, Request
 from stoa.identity.scim.log import RequestLog, vault_of
@@ -144,3 +145,14 @@ async def test_lines_go_when_their_days_are_over_and_hours_stay(
             )
             == 0
         )
+
+
+async def test_an_expiring_token_is_told_with_its_provider_and_who_can_act(
+    database: Database, tenant_id: TenantId
+) -> None:
+    issued = await issue(database, tenant_id, source="Okta of the group")
+    async with database.tenant(tenant_id) as tx:
+        found = await expiring_credential(tx, str(issued.credential_id))
+    assert found is not None
+    assert "of the identity provider Okta of the group" in found.name
+    assert "An administrator of the tenant issues a second token" in found.remedy
