@@ -38,17 +38,31 @@ def record_of(row: Row | Mapping[str, Any]) -> Record:
     )
 
 
+_BY_RESOURCE: Final = "WHERE r.tenant_id = $1 AND r.resource_id = $2 AND r.source_id = $3 AND r.present"
+
+
 async def record_by_resource(
     tx: TenantTx, source_id: SourceId, resource_id: UUID, *, lock: bool = False
 ) -> Record | None:
     """The present record of a source with this SCIM id, locked until the end of the transaction if asked."""
     row = await tx.fetchrow(
-        f"""SELECT {RECORD} FROM source_record r
-        WHERE r.tenant_id = $1 AND r.resource_id = $2 AND r.source_id = $3 AND r.present
-        {"FOR UPDATE" if lock else ""}""",
-        tx.tenant_id, resource_id, source_id,
-    )  # fmt: skip
+        f"SELECT {RECORD} FROM source_record r {_BY_RESOURCE} {'FOR UPDATE' if lock else ''}",
+        *(tx.tenant_id, resource_id, source_id),
+    )
     return None if row is None else record_of(row)
+
+
+async def record_and_grouped(
+    tx: TenantTx, source_id: SourceId, resource_id: UUID, *, lock: bool = False
+) -> tuple[Record, bool] | None:
+    """As `record_by_resource`, and whether the record is in any group."""
+    row = await tx.fetchrow(
+        f"""SELECT {RECORD}, EXISTS (
+          SELECT FROM group_member m WHERE m.tenant_id = $1 AND m.resource_id = $2 AND m.asserted) AS grouped
+        FROM source_record r {_BY_RESOURCE} {"FOR UPDATE" if lock else ""}""",
+        *(tx.tenant_id, resource_id, source_id),
+    )
+    return None if row is None else (record_of(row), row["grouped"])
 
 
 async def record_by_key(tx: TenantTx, source_id: SourceId, external_id: str) -> Record | None:

@@ -29,11 +29,11 @@ from stoa.people.model import Asserted, Changed, Provisioned, Record, Refused, U
 async def read(call: Call) -> Answer:
     """GET /Users/{id} (RFC 7644, 3.4.1). Inactive users are answered, deleted ones are not."""
     wanted = _wanted(call)
-    record = await _record(call, lock=False)
+    record, grouped = await _record(call, lock=False)
     version = wire.version_of(record)
     if _names(call.request.headers.get("if-none-match"), version):
         return Answer(HTTPStatus.NOT_MODIFIED, headers=(("etag", version),))
-    return await _one(call, HTTPStatus.OK, record, wanted)
+    return await _one(call, HTTPStatus.OK, record, wanted, grouped=grouped)
 
 
 async def search(call: Call) -> Answer:
@@ -105,7 +105,7 @@ async def provisioned(call: Call, made: Provisioned) -> Answer:
     """The answer to the POST of a user who is there now."""
     record = made.record
     headers = (("location", f"{call.base_url}/Users/{record.resource_id}"),)
-    answer = await _one(call, HTTPStatus.CREATED, record, _wanted(call), headers, fresh=not made.revived)
+    answer = await _one(call, HTTPStatus.CREATED, record, _wanted(call), headers, grouped=made.revived)
     word = Word.REVIVED if made.revived else Word.LINKED if made.linked else Word.CREATED
     return _told(answer, record, word, made.rule, made.written)
 
@@ -115,8 +115,9 @@ async def replace(call: Call) -> Answer:
     wanted = _wanted(call)
     kind = call.offered.users
     body = normalised_resource(kind, json_of(call.request))
-    record = await _record(call, lock=True)
-    return await _assert(call, record, replaced(kind, respelt(kind, wire.document_of(record)), body), wanted)
+    record, grouped = await _record(call, lock=True)
+    after = replaced(kind, respelt(kind, wire.document_of(record)), body)
+    return await _assert(call, record, after, wanted, grouped=grouped)
 
 
 async def patch(call: Call) -> Answer:
@@ -124,25 +125,26 @@ async def patch(call: Call) -> Answer:
     wanted = _wanted(call)
     kind = call.offered.users
     operations = normalised_patch(kind, json_of(call.request))
-    record = await _record(call, lock=True)
+    record, grouped = await _record(call, lock=True)
     standing = respelt(kind, wire.document_of(record))
-    return await _assert(call, record, patched(kind, standing, operations), wanted)
+    return await _assert(call, record, patched(kind, standing, operations), wanted, grouped=grouped)
 
 
 async def delete(call: Call) -> Answer:
     """DELETE /Users/{id} (RFC 7644, 3.6): access ends, history stays, and the id is 404 until a POST brings the user
     back.
     """
-    record = await _record(call, lock=True)
+    record, _ = await _record(call, lock=True)
     outcome = await actions.remove_record(call.tx, record)
     return _changed(Answer(HTTPStatus.NO_CONTENT), outcome, Word.REMOVED)
 
 
-async def _assert(call: Call, record: Record, document: Document, wanted: Projection) -> Answer:
+async def _assert(call: Call, record: Record, document: Document, wanted: Projection, *, grouped: bool) -> Answer:
     outcome = await actions.assert_record(call.tx, record, wire.asserted(document, active=record.asserted_active))
     match outcome:
         case Changed(now) | Unchanged(now):
-            return _changed(await _one(call, HTTPStatus.OK, now, wanted), outcome, Word.UPDATED)
+            answer = await _one(call, HTTPStatus.OK, now, wanted, grouped=grouped)
+            return _changed(answer, outcome, Word.UPDATED)
         case Refused():
             return _refused(outcome)
         case _:
@@ -166,21 +168,25 @@ def _told(answer: Answer, record: Record, word: Word, reason: str, written: Writ
 # ------------------------------------------------------------------ shared
 
 
-async def _record(call: Call, *, lock: bool) -> Record:
-    """The user that the path names. Raises ScimError: 404 for an unknown id, 412 for another version than If-Match."""
+async def _record(call: Call, *, lock: bool) -> tuple[Record, bool]:
+    """The user that the path names, and whether they are in any group.
+
+    Raises ScimError: 404 for an unknown id, 412 for another version than If-Match.
+    """
     resource_id = parse_id(call.resource_id)
     if resource_id is None:
         raise not_found("There is no user with this id.")
-    record = await queries.record_by_resource(call.tx, call.source_id, resource_id, lock=lock)
-    if record is None:
+    found = await queries.record_and_grouped(call.tx, call.source_id, resource_id, lock=lock)
+    if found is None:
         raise not_found("There is no user with this id.")
+    record, _ = found
     condition = call.request.headers.get("if-match")
     if lock and condition is not None and not _names(condition, wire.version_of(record)):
         raise ScimError(
             HTTPStatus.PRECONDITION_FAILED,
             f"The user has changed since: the version is now {wire.version_of(record)}.",
         )
-    return record
+    return found
 
 
 def _names(condition: str | None, version: str) -> bool:
@@ -205,10 +211,9 @@ async def _one(
     wanted: Projection,
     headers: tuple[tuple[str, str], ...] = (),
     *,
-    fresh: bool = False,
+    grouped: bool,
 ) -> Answer:
-    if fresh:
-        # Nobody is in a group before they are there.
+    if not grouped:
         document = projected(wire.rendered(record, f"{call.base_url}/Users"), wanted)
     else:
         (document,) = await _shown(call, [record], wanted)
