@@ -20,7 +20,7 @@ from stoa.people.roles_actions import NoAdminLeft, RuleExists, add_rule, remove_
 from stoa.people.roles_model import AddRule, RemoveRule, Role, RuleChange
 from stoa.people.roles_preview import GroupIsGone, NoSuchGroup, preview
 from stoa.people.roles_queries import NoSuchRule, belonging, last_admin, other_admins, role_map
-from stoa.people.roles_rules import Membership, leaves_nobody, roles_of
+from stoa.people.roles_rules import Membership, roles_of
 
 from ..conftest import MakeTenant
 from .conftest import EXAMPLES, World
@@ -45,20 +45,6 @@ RULES = {A: {Role.ADMIN, Role.AUTHOR}, B: {Role.AUTHOR}}
 )
 def test_a_person_has_what_any_group_that_counts_gives(memberships: list[Membership], has: set[Role]) -> None:
     assert roles_of(memberships, RULES) == has
-
-
-@pytest.mark.parametrize(
-    ("admins", "losing", "nobody"),
-    [
-        (set[int](), set[int](), False),
-        (set[int](), {1}, False),
-        ({1}, {1}, True),
-        ({1, 2}, {1}, False),
-        ({1}, {2}, False),
-    ],
-)
-def test_a_tenant_without_admins_has_none_to_lose(admins: set[int], losing: set[int], nobody: bool) -> None:
-    assert leaves_nobody(admins, losing) is nobody
 
 
 async def told(database: Database, tenant_id: TenantId, prefix: str) -> list[StoredEvent]:

@@ -100,15 +100,3 @@ class Preview:
     loses: tuple[Affected, ...]
     counts: Counts
     refusal: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """A role that a person has, and a group that gives it."""
-
-    role: Role
-    group_id: GroupId
-    group_name: str
-    source_id: SourceId
-    source_name: str
-    since: datetime

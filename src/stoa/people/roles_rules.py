@@ -27,8 +27,3 @@ def roles_of(memberships: Iterable[Membership], rules: Mapping[GroupId, Set[Role
     memberships: of all of their records, whatever the source. An inactive person keeps them, without access.
     """
     return frozenset(role for one in memberships if one.in_force for role in rules.get(one.group_id, ()))
-
-
-def leaves_nobody(admins: Set[object], losing: Set[object]) -> bool:
-    """Whether a tenant that has admins would have none. admins: the active ones; losing: who would lose the role."""
-    return bool(admins) and admins <= losing
