@@ -19,7 +19,7 @@ from stoa.tenants.queries import tenant as tenant_of
 
 from ..conftest import MakeTenant
 from ..web.signed_in import Browsers, application_of, browsers, text_of
-from .making import report, source, sync
+from .making import apply, plan, report, source, sync
 
 
 @pytest.fixture
@@ -130,7 +130,18 @@ async def test_a_report_follows_a_decision_and_conflicts_with_one_that_was_taken
     rows = [{"external_id": "w1", "employee_id": "E1", "display_name": "Ada"}]
     await sync(two.database, two.tenant_id, hr, report(rows))
     assert (await two.only()).said is not None
-    decided = await two.decide(Word.PERSON, (await two.only()).candidates[0])
+    chosen = (await two.only()).candidates[0]
+    decided = await two.decide(Word.PERSON, chosen)
+    planned = await plan(two.database, two.tenant_id, hr, report(rows))
+    assert planned.counts == {"link": 1}
+    async with two.database.tenant(two.tenant_id) as tx:
+        await deciding.revoke(tx, decided.decision_id)
+    await apply(two.database, two.tenant_id, planned)
+    async with two.database.tenant(two.tenant_id) as tx:
+        left = await tx.fetchrow("SELECT state, note FROM change WHERE run_id = $1", planned.run_id)
+        assert left is not None
+        assert (left["state"], left["note"]["code"]) == ("conflict", "decision_revoked")
+    await two.decide(Word.PERSON, chosen)
     from_report = await sync(two.database, two.tenant_id, hr, report(rows))
     assert from_report.counts == {"link": 1}
     over = await two.only(DecisionState.ENDED)
