@@ -6,6 +6,7 @@ work grows with the people who changed, and never with the square of a company.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -54,6 +55,22 @@ ORDER BY person_id"""
 async def ask_for_search(tx: TenantTx) -> None:
     """Has a worker look at whoever changed."""
     await enqueue(tx, SEARCH_JOB, "")
+
+
+# A request that has begun by now ends before a job does that is due so much later, and is seen by it.
+_WAITS: Final = """
+SELECT EXISTS (SELECT FROM job WHERE tenant_id = $1 AND kind = $2 AND key = '' AND wanted > seen
+  AND lease_until IS NULL AND dead_at IS NULL AND due_at > $3)"""
+_REST: Final = timedelta(minutes=1)
+_LONGEST_REQUEST: Final = timedelta(seconds=15)
+
+
+async def ask_for_search_later(tx: TenantTx) -> None:
+    """Has a worker look at whoever changed, once a minute at most: for single requests, which must not wait for each
+    other.
+    """
+    if not await tx.fetchval(_WAITS, tx.tenant_id, SEARCH_JOB, tx.now + _LONGEST_REQUEST):
+        await enqueue(tx, SEARCH_JOB, "", due_at=tx.now + _REST)
 
 
 async def ask_for_everybody(tx: TenantTx) -> None:

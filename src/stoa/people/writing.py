@@ -20,6 +20,7 @@ from stoa.kernel.fold import fold
 from stoa.kernel.ids import PersonId, SourceId, parse_id
 from stoa.kernel.problems import Conflict, Problem
 from stoa.people import actions, queries
+from stoa.people.duplicates import ask_for_search_later
 from stoa.people.fields import FIELDS, Value
 from stoa.people.model import Asserted, Changed, Provisioned, Record, Refused, Unchanged
 from stoa.people.redirects import survivor
@@ -83,7 +84,7 @@ class Written:
 
 
 async def own_source(tx: TenantTx, credential: Credential) -> Source:
-    """The source in whose name a credential asserts. Raises NoSource."""
+    """The source in whose name a credential asserts, which is about to say something. Raises NoSource."""
     found = None if credential.source_id is None else await source_of(tx, credential.source_id)
     if found is None or found.kind != "api":
         told = "asserts in nobody's name" if found is None else f"belongs to the source {found.name!r}, not to an API"
@@ -92,6 +93,7 @@ async def own_source(tx: TenantTx, credential: Credential) -> Source:
             hint="An admin of the tenant makes an API client with the scope people:write, which gets a source of its "
             "own, on the page “API clients” of the console.",
         )
+    await ask_for_search_later(tx)
     return found
 
 
