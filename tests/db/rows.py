@@ -22,6 +22,7 @@ _BY_TYPE: Final = {
     "smallint": "1",
     "integer": "1",
     "bigint": "1",
+    "double precision": "1",
     "date": "'2030-01-01'",
     "timestamp with time zone": "'2030-01-01'",
     "interval": "'0'",
