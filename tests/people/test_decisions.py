@@ -8,6 +8,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from stoa.access.permissions import Role
+from stoa.db import embedded
 from stoa.db.database import Database
 from stoa.kernel.ids import SourceId, TenantId
 from stoa.people import actions, deciding
@@ -19,6 +20,7 @@ from stoa.tenants.queries import tenant as tenant_of
 
 from ..conftest import MakeTenant
 from ..web.signed_in import Browsers, application_of, browsers, text_of
+from .api import client_of, key
 from .making import apply, plan, report, source, sync
 
 
@@ -158,7 +160,7 @@ async def test_the_inbox_over_http(two: Two, people: Browsers, make_tenant: Make
         await people.of(Role.TENANT_VIEWER, two.tenant_id),
         await people.of(Role.TENANT_ADMIN, two.tenant_id),
     )
-    inbox = await viewer.get(base)
+    inbox = await viewer.get(base, params={"q": "0U1", "filter": 'state eq "open" and source eq "okta"'})
     assert inbox.status_code == 200
     assert "Several people have this employee id" in text_of(inbox)
     one = f"{base}/{found.decision_id}"
@@ -208,3 +210,36 @@ async def test_claims_are_set_on_a_page_and_told(two: Two, people: Browsers) -> 
             "SELECT body FROM event WHERE tenant_id = $1 AND type = 'source.claims_changed'", tx.tenant_id
         )
     assert [row["body"]["after"] for row in told] == [{str(sign_in): "user_name"}]
+
+
+async def test_over_the_api_an_open_one_is_found_decided_and_followed(
+    server: embedded.Server, database: Database, two: Two, make_tenant: MakeTenant
+) -> None:
+    refused = await two.push()
+    assert isinstance(refused, Refused)
+    assert "Who is it?" in refused.detail
+    async with client_of(server, database, two.tenant_id) as client:
+        listed = await client.get("/v1/decisions", params={"filter": 'state eq "open" and source eq "okta"'})
+        assert listed.status_code == 200, listed.text
+        (found,) = listed.json()["items"]
+        assert (found["subject"], found["said"]["employee_id"], found["times"]) == ("00u1", "E1", 1)
+        for text in ('rule sw "amb"', "times gt 0", 'subject co "0u"', 'began_at gt "2020-01-01T00:00:00Z"', "id pr"):
+            again = await client.get("/v1/decisions", params={"filter": text, "updated_since": found["began_at"]})
+            assert [item["id"] for item in again.json()["items"]] == [found["id"]], again.text
+        one = f"/v1/decisions/{found['id']}"
+        etag = (await client.get(one)).headers["etag"]
+        nobody = await client.post(f"{one}/decide", json={"verdict": "person"}, headers=key())
+        assert nobody.status_code == 400
+        said = {"verdict": "person", "person_id": found["candidates"][0], "note": "Asked HR."}
+        decided = await client.post(f"{one}/decide", json=said, headers={"If-Match": etag, **key()})
+        assert (decided.status_code, decided.json()["state"]) == (200, "decided")
+        late = await client.post(f"{one}/revoke", headers={"If-Match": etag, **key()})
+        assert late.status_code == 412
+        assert (await client.post(f"{one}/revoke", headers=key())).json()["state"] == "open"
+        done = await client.post(f"{one}/decide", json=said | {"at_once": True}, headers=key())
+        assert (done.json()["state"], done.json()["ended"]) == ("ended", "used")
+        over = await client.post(f"{one}/decide", json=said, headers=key())
+        assert (over.status_code, over.json()["code"]) == (409, "decision_over")
+    async with client_of(server, database, await make_tenant(name="Other")) as stranger:
+        assert (await stranger.get(one)).status_code == 404
+        assert (await stranger.get("/v1/decisions")).json()["items"] == []

@@ -96,11 +96,11 @@ _SHOWN: Final[Mapping[DecisionState, str]] = {
 CATALOGUE: Final = Catalogue(
     (
         Attribute("id", AttrType.UUID),
-        Attribute("state"),
+        Attribute("state", case_exact=True),
         Attribute("source"),
         Attribute("source_id", AttrType.UUID),
         Attribute("subject", case_exact=True),
-        Attribute("rule"),
+        Attribute("rule", case_exact=True),
         Attribute("times", AttrType.INTEGER),
         Attribute("began_at", AttrType.DATETIME),
         Attribute("seen_at", AttrType.DATETIME),
