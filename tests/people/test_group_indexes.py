@@ -1,13 +1,15 @@
 """Look-ups of groups and members at size: each by an index of its own, and none that reads a large group to change a
-little of it. Groups have just been filled: what the planner believes of them is out of date.
+little of it.
 """
 
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+import asyncpg
 import pytest
 
+from stoa.db import embedded
 from stoa.db.database import Database
 from stoa.db.transactions import TenantTx
 from stoa.identity.scim.groups import LISTED
@@ -26,7 +28,7 @@ Place = tuple[Database, TenantId, SourceId, Group]
 
 
 @pytest.fixture
-async def place(database: Database, tenant_id: TenantId) -> Place:
+async def place(database: Database, tenant_id: TenantId, server: embedded.Server, database_url: str) -> Place:
     """A source with some people, a large group and many small ones."""
     idp = await source(database, tenant_id, "idp", "Okta")
     await sync(database, tenant_id, idp, report([worker(n, user_name=f"user{n}") for n in range(PEOPLE)]))
@@ -38,6 +40,10 @@ async def place(database: Database, tenant_id: TenantId) -> Place:
             await make_group(tx, idp, f"Group {number}", ids[number : number + 3])
         group = await queries.group_by_id(tx, idp, large)
         assert group is not None
+    name = database_url.split("?")[0].rsplit("/", 1)[-1]
+    admin = await asyncpg.connect(server.admin_dsn.replace("/postgres?", f"/{name}?"))
+    await admin.execute("ANALYZE source_record, person_group, group_member")
+    await admin.close()
     return database, tenant_id, idp, group
 
 
