@@ -16,6 +16,7 @@ TAGS: Final[Mapping[str, str]] = {
     "People": "People as they are in effect, and what each source says of them.",
     "Groups": "Groups that sources push, and who is in them.",
     "Roles": "Which group gives which role, and who has which.",
+    "Merges": "People who may be one, merges of them, and splits.",
     "Decisions": "Whom sources could not tell, and who an admin says that they are.",
     "Authority": "Which source wins which field of a person.",
     "Sources": "Where what is known of people comes from.",
