@@ -258,6 +258,9 @@ async def test_filters_pages_and_searches(scim: Scim) -> None:
             assert (answer.status_code, answer.json()["scimType"]) == (400, "invalidFilter")
         else:
             assert await found(text) == expected, text
+    assert [one["id"] for one in await scim.find(f'groups.value eq "{second}"')] == [a, b]
+    assert [one["id"] for one in await scim.find('groups[display eq "ENGINES" and type eq "direct"]')] == [a]
+    assert await scim.find('not (groups pr) or groups.display eq "motors"') == []
     answer = await scim("GET", "/Groups", params={"count": 1, "startIndex": 2})
     page = answer.json()
     assert (page["totalResults"], page["itemsPerPage"], page["startIndex"]) == (3, 1, 2)

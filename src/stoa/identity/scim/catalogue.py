@@ -44,6 +44,13 @@ CATALOGUE: Final = Catalogue(
         *(Attribute(name) for name in _TEXTS),
         *(_list(name, subs) for name, subs in FOLDED_LISTS.items()),
         _complex(
+            "groups",
+            Attribute("value", AttrType.UUID, cost=Cost.INDEXED),
+            Attribute("display", cost=Cost.INDEXED),
+            Attribute("type"),
+            multi_valued=True,
+        ),
+        _complex(
             "meta",
             Attribute("resourceType"),
             Attribute("created", AttrType.DATETIME),
@@ -77,6 +84,15 @@ BINDING: Final[Binding] = {
     **{f"name.{name}": _json(("name", name), f"name.{name}") for name in _NAMES},
     **{name: _json((name,), name) for name in _TEXTS},
     **{name: _list_place(name, subs) for name, subs in FOLDED_LISTS.items()},
+    "groups": Exists(
+        "group_member m JOIN person_group g ON g.tenant_id = $1 AND g.group_id = m.group_id AND g.present",
+        {
+            "value": Column("g.group_id"),
+            "display": Column("g.display_name", "g.display_name_key"),
+            "type": Column("'direct'::text", "'direct'::text"),
+        },
+        on="m.tenant_id = $1 AND m.resource_id = r.resource_id AND m.asserted",
+    ),
     "meta.resourceType": Column("'User'::text", "'user'::text"),
     "meta.created": Column("r.created_at"),
     "meta.lastModified": Column("r.updated_at"),
