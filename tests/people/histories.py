@@ -329,7 +329,7 @@ class Company:
             if survivor == absorbed:
                 return None
             picked = survivor if step.side == "survivor" else absorbed
-            picks = {} if step.field is None or picked[step.field] is None else {step.field: step.side}
+            picks: dict[str, Side] = {} if step.field is None or picked[step.field] is None else {step.field: step.side}
             ask = MergeAsk(survivor["person_id"], absorbed["person_id"], picks)
             done = await merge(tx, ask, references())
         self.applied.append(done.merge.run_id)

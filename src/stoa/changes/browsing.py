@@ -8,7 +8,7 @@ from typing import Final
 
 from stoa.changes.catalogue import CHANGES_BINDING
 from stoa.changes.listing import NUL
-from stoa.changes.model import Change, Run, RunKind
+from stoa.changes.model import Action, Change, Run, RunKind
 from stoa.changes.queries import STATE, change_of
 from stoa.db.transactions import TenantTx
 from stoa.kernel.cursors import Position, number_mark, read_position
@@ -86,7 +86,8 @@ def _where(tx: TenantTx, run: Run, ask: ChangesAsk) -> tuple[str, tuple[object, 
 
 def _beginning(run: Run, prefix: str, params: tuple[object, ...]) -> tuple[str, tuple[object, ...]]:
     where = ""
-    if run.kind in _OF_ONE_SOURCE:
+    # A rollback that links undoes a merge, whose records are of any source.
+    if run.kind in _OF_ONE_SOURCE and not (run.kind is RunKind.ROLLBACK and Action.LINK in run.counts):
         where, params = " AND c.source_id = $3", (*params, run.source_id)
     where, params = f"{where} AND c.subject >= ${len(params) + 1}", (*params, prefix)
     after = successor(prefix)
