@@ -1,154 +1,30 @@
-"""Groups and who is in them: held, approved, rejected, undone, told of."""
+"""Groups and who is in them: changed, undone, told of."""
 
-from collections.abc import AsyncGenerator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
-import pytest
-
-from stoa.changes import actions as runs
-from stoa.changes import queries
 from stoa.changes.model import RunState
 from stoa.changes.rendering import render_changes
-from stoa.db.database import Database, open_database
-from stoa.kernel.ids import GroupId, PersonId, ResourceId, RunId, SourceId, TenantId
+from stoa.kernel.ids import GroupId
 from stoa.people import actions as people
-from stoa.people.groups_actions import change_group, make_group, remove_group
+from stoa.people.groups_actions import make_group
 from stoa.people.groups_model import (
     Delta,
-    Group,
     GroupAsserted,
-    GroupChanged,
-    GroupMade,
     GroupUnchanged,
-    Memberships,
     Replaced,
     UnknownMembers,
 )
-from stoa.people.groups_queries import group_by_id, groups_of, members_of
-from stoa.people.guard_rules import Guard, GuardKind
-from stoa.people.model import Changed, Refused
+from stoa.people.groups_queries import group_by_id, groups_of
 from stoa.people.queries import record_by_resource
-from stoa.people.roles import settle_roles
-from stoa.people.roles_actions import add_rule
 from stoa.people.roles_model import Role
-from stoa.people.thresholds import set_guard
 
-from ..conftest import ConnectArgs
-from .group_runs import apply, codes, rollback, state, undo_since, window
-from .grouping import make_person
-from .making import apply as apply_people
+from .group_runs import rollback, undo_since
 from .making import rollback as rollback_people
 from .making import source
+from .pushing import Clock, Idp, clock, database, idp
 
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 3, 10, 9, 30, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def next_hour(self) -> None:
-        self.now += timedelta(hours=1)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def database(connect_args: ConnectArgs, clock: Clock) -> AsyncGenerator[Database]:
-    opened = await open_database(connect_args, clock=clock)
-    yield opened
-    await opened.close()
-
-
-class Idp:
-    """A tenant's identity provider with some people."""
-
-    def __init__(self, database: Database, tenant_id: TenantId, source_id: SourceId) -> None:
-        self.database, self.tenant_id, self.source_id = database, tenant_id, source_id
-        self.people: list[ResourceId] = []
-        self.persons: list[PersonId] = []
-
-    async def hire(self, n: int) -> None:
-        async with self.database.tenant(self.tenant_id) as tx:
-            for _ in range(n):
-                resource_id, person_id = await make_person(tx, self.source_id, f"p{len(self.people)}")
-                self.people.append(resource_id)
-                self.persons.append(person_id)
-
-    def ids(self, *numbers: int) -> frozenset[UUID]:
-        return frozenset(self.people[number] for number in numbers)
-
-    async def make(self, name: str, *members: int, external_id: str | None = None) -> Group:
-        async with self.database.tenant(self.tenant_id) as tx:
-            said = GroupAsserted(name, external_id, {"displayName": name})
-            made = await make_group(tx, self.source_id, said, Replaced(self.ids(*members)))
-            assert isinstance(made, GroupMade)
-            return made.group
-
-    async def change(
-        self, group: Group, members: Memberships | None = None, *, name: str | None = None
-    ) -> GroupChanged | GroupUnchanged | UnknownMembers | Refused:
-        async with self.database.tenant(self.tenant_id) as tx:
-            found = await group_by_id(tx, self.source_id, group.group_id, lock=True)
-            assert found is not None
-            said = None if name is None else GroupAsserted(name, found.scim_external_id, {"displayName": name})
-            return await change_group(tx, found, said, members)
-
-    async def add(self, group: Group, *numbers: int) -> Any:
-        return await self.change(group, Delta(add=self.ids(*numbers)))
-
-    async def remove(self, group: Group, *numbers: int) -> Any:
-        return await self.change(group, Delta(remove=self.ids(*numbers)))
-
-    async def delete(self, group: Group) -> GroupChanged:
-        async with self.database.tenant(self.tenant_id) as tx:
-            found = await group_by_id(tx, self.source_id, group.group_id, lock=True)
-            assert found is not None
-            return await remove_group(tx, found)
-
-    async def give(self, group: Group, role: Role) -> None:
-        async with self.database.tenant(self.tenant_id) as tx:
-            await add_rule(tx, group.group_id, role)
-
-    async def guard(self, kind: GuardKind, guard: Guard) -> None:
-        async with self.database.tenant(self.tenant_id) as tx:
-            await set_guard(tx, kind, None, guard)
-
-    async def roles(self) -> dict[int, set[str]]:
-        async with self.database.tenant(self.tenant_id) as tx:
-            rows = await tx.fetch("SELECT person_id, role FROM person_role")
-        found: dict[int, set[str]] = {}
-        for row in rows:
-            found.setdefault(self.persons.index(row["person_id"]), set()).add(row["role"])
-        return found
-
-    async def members(self, group: Group) -> list[int]:
-        async with self.database.tenant(self.tenant_id) as tx:
-            found = await members_of(tx, [group.group_id])
-        return [self.people.index(one.resource_id) for one in found[group.group_id]]
-
-    async def state(self) -> dict[str, Any]:
-        return await state(self.database, self.tenant_id)
-
-    async def window(self) -> RunId:
-        return await window(self.database, self.tenant_id)
-
-    async def undo(self, run_id: RunId, batch_rows: int = 5000) -> dict[str, int]:
-        run = await rollback(self.database, self.tenant_id, run_id, batch_rows)
-        return await codes(self.database, self.tenant_id, run.run_id)
-
-
-@pytest.fixture
-async def idp(database: Database, tenant_id: TenantId) -> Idp:
-    made = Idp(database, tenant_id, await source(database, tenant_id, "idp", "Okta"))
-    await made.hire(6)
-    return made
+__all__ = ["clock", "database", "idp"]
 
 
 async def test_what_an_hour_did_goes_back_with_its_roles_and_comes_again(idp: Idp, clock: Clock) -> None:
@@ -280,113 +156,6 @@ async def test_whose_making_is_undone_leaves_the_groups(idp: Idp, clock: Clock) 
         found = await group_by_id(tx, idp.source_id, group.group_id)
         assert found is not None
         assert found.member_count == 1
-
-
-STRICT = Guard(absolute=0, percent=0, floor=0)
-
-
-async def held_run(idp: Idp) -> RunId:
-    async with idp.database.tenant(idp.tenant_id) as tx:
-        return await tx.fetchval(
-            "SELECT run_id FROM run WHERE kind = 'scim_hold' AND target = 'group' AND state = 'held'"
-        )
-
-
-async def decide(idp: Idp, run_id: RunId, *, approve: bool) -> None:
-    async with idp.database.tenant(idp.tenant_id) as tx:
-        run = await (runs.approve if approve else runs.reject)(tx, run_id)
-        back = None if approve else await runs.open_rollback(tx, run_id)
-    if approve:
-        await apply(idp.database, idp.tenant_id, run)
-    else:
-        assert back is not None
-        async with idp.database.tenant(idp.tenant_id) as tx:
-            await tx.execute("UPDATE run SET state = 'errored' WHERE run_id = $1", back.run_id)
-        await rollback(idp.database, idp.tenant_id, run_id)
-
-
-@pytest.mark.parametrize("approve", [True, False])
-async def test_what_is_held_is_said_and_counts_once_it_is_approved(idp: Idp, clock: Clock, approve: bool) -> None:
-    group = await idp.make("Team", 0, 1, 2)
-    await idp.give(group, Role.AUTHOR)
-    standing = await idp.state()
-    await idp.guard(GuardKind.EMPTY_GROUP, STRICT)
-    await idp.guard(GuardKind.GRANT_ROLE, STRICT)
-    clock.next_hour()
-    outcomes = [await idp.change(group, Delta(idp.ids(3, 4), idp.ids(0, 1))) for _ in range(2)]
-    assert [type(one) for one in outcomes] == [GroupChanged, GroupUnchanged]
-    assert await idp.members(group) == [2, 3, 4]
-    assert await idp.roles() == {number: {"author"} for number in (0, 1, 2)}
-    # What the client takes back before anybody has decided waits no longer.
-    await idp.add(group, 0)
-    await idp.remove(group, 4)
-    run_id = await held_run(idp)
-    await decide(idp, run_id, approve=approve)
-    async with idp.database.tenant(idp.tenant_id) as tx:
-        assert not await tx.fetchval("SELECT count(*) FROM group_member WHERE held_run IS NOT NULL")
-        assert not await tx.fetchval("SELECT count(*) FROM group_member WHERE asserted <> in_force")
-    if approve:
-        assert await idp.members(group) == [0, 2, 3]
-        assert await idp.roles() == {number: {"author"} for number in (0, 2, 3)}
-    else:
-        assert await idp.state() == standing
-
-
-async def test_a_run_whose_all_was_taken_back_ends_and_a_deleted_user_waits_nowhere(idp: Idp) -> None:
-    group = await idp.make("Team", 0, 1)
-    await idp.guard(GuardKind.EMPTY_GROUP, STRICT)
-    outcome = await idp.remove(group, 0, 1)
-    assert outcome.held == await held_run(idp)
-    await idp.add(group, 0)
-    async with idp.database.tenant(idp.tenant_id) as tx:
-        found = await record_by_resource(tx, idp.source_id, idp.people[1], lock=True)
-        assert found is not None
-        await people.remove_record(tx, found)
-        run = await queries.run_by_id(tx, outcome.held)
-        assert run.state is RunState.STALE
-        assert await tx.fetchval("SELECT count(*) FROM group_member") == 1
-
-
-@pytest.mark.parametrize("approve", [True, False])
-async def test_whose_deletion_waits_stays_in_the_groups_until_it_is_approved(idp: Idp, approve: bool) -> None:
-    group = await idp.make("Team", 0, 1)
-    await idp.give(group, Role.AUTHOR)
-    await idp.guard(GuardKind.DEACTIVATE, STRICT)
-    async with idp.database.tenant(idp.tenant_id) as tx:
-        found = await record_by_resource(tx, idp.source_id, idp.people[0], lock=True)
-        assert found is not None
-        outcome = await people.remove_record(tx, found)
-        assert isinstance(outcome, Changed)
-        assert outcome.held is not None
-        assert await tx.fetchval("SELECT count(*) FROM group_member") == 2
-    assert await idp.members(group) == [1]
-    async with idp.database.tenant(idp.tenant_id) as tx:
-        run = await (runs.approve if approve else runs.reject)(tx, outcome.held)
-        if not approve:
-            back = await runs.open_rollback(tx, outcome.held)
-            assert back is not None
-            await tx.execute("UPDATE run SET state = 'errored' WHERE run_id = $1", back.run_id)
-    if approve:
-        await apply_people(idp.database, idp.tenant_id, run)
-    else:
-        await rollback_people(idp.database, idp.tenant_id, outcome.held)
-    left = [1] if approve else [0, 1]
-    assert await idp.members(group) == left
-    assert await idp.roles() == {number: {"author"} for number in left}
-    async with idp.database.tenant(idp.tenant_id) as tx:
-        assert await tx.fetchval("SELECT count(*) FROM group_member") == len(left)
-
-
-async def test_the_last_admin_stays_one_until_somebody_has_decided(idp: Idp) -> None:
-    group = await idp.make("Admins", 0, 1)
-    await idp.give(group, Role.ADMIN)
-    assert (await idp.remove(group, 0)).held is None
-    assert (await idp.remove(group, 1)).held is not None
-    assert await idp.roles() == {1: {"admin"}}
-    assert (await idp.delete(group)).held is None
-    async with idp.database.tenant(idp.tenant_id) as tx:
-        await settle_roles(tx, idp.persons, None)
-    assert await idp.roles() == {1: {"admin"}}
 
 
 async def test_unknown_members_are_named_and_nothing_is_written(idp: Idp, make_tenant: Any) -> None:
