@@ -16,7 +16,7 @@ from stoa.people.roles_model import Role
 from stoa.people.thresholds import set_guard
 
 from .conftest import EXAMPLES, World
-from .group_runs import rollback, state, window
+from .group_runs import rollback, state, undo_since, window
 from .grouping import make_person
 from .making import source
 
@@ -84,13 +84,20 @@ class Pushing:
                 return None
 
 
-async def _story(
-    world: World, first: Sequence[tuple[str, str, frozenset[int]]], then: Sequence[tuple[str, str, frozenset[int]]]
-) -> None:
+Steps = Sequence[tuple[str, str, frozenset[int]]]
+
+
+async def _begun(world: World, first: Steps) -> Pushing:
     tenant_id = await world.tenant()
     idp = Pushing(world, tenant_id, await source(world.database, tenant_id, "idp", "Okta"))
     await idp.fill()
     await idp.do(first)
+    return idp
+
+
+async def _there_and_back(world: World, first: Steps, then: Steps) -> None:
+    idp = await _begun(world, first)
+    tenant_id = idp.tenant_id
     before = await state(world.database, tenant_id)
     world.pass_time(hours=1)
     await idp.do(then)
@@ -108,11 +115,33 @@ async def _story(
     assert await state(world.database, tenant_id) == after
 
 
+async def _held_and_undone(world: World, first: Steps, then: Steps) -> None:
+    idp = await _begun(world, first)
+    before = await state(world.database, idp.tenant_id)
+    world.pass_time(hours=1)
+    async with world.database.tenant(idp.tenant_id) as tx:
+        for kind in (GuardKind.EMPTY_GROUP, GuardKind.GRANT_ROLE):
+            await set_guard(tx, kind, None, Guard(absolute=0, percent=0, floor=0))
+        since = tx.now
+    await idp.do(then)
+    run = await undo_since(world.database, idp.tenant_id, idp.source_id, since)
+    assert run.figures["conflicts"] == 0
+    assert await state(world.database, idp.tenant_id) == before
+    async with world.database.tenant(idp.tenant_id) as tx:
+        assert not await tx.fetchval("SELECT count(*) FROM run WHERE kind = 'scim_hold' AND state = 'held'")
+
+
 @SMALL
 @given(first=STEPS, then=STEPS)
 def test_groups_are_sets_and_an_hour_undone_is_as_before(
-    world: World,
-    first: list[tuple[str, str, frozenset[int]]],
-    then: list[tuple[str, str, frozenset[int]]],
+    world: World, first: list[tuple[str, str, frozenset[int]]], then: list[tuple[str, str, frozenset[int]]]
 ) -> None:
-    world.run(_story(world, first, then))
+    world.run(_there_and_back(world, first, then))
+
+
+@SMALL
+@given(first=STEPS, then=STEPS)
+def test_what_is_held_is_undone_with_the_rest(
+    world: World, first: list[tuple[str, str, frozenset[int]]], then: list[tuple[str, str, frozenset[int]]]
+) -> None:
+    world.run(_held_and_undone(world, first, then))

@@ -10,12 +10,14 @@ from stoa.people.groups_target import Groups
 from stoa.people.guard_rules import Guard, GuardKind
 from stoa.people.target import People
 from stoa.people.thresholds import set_guard
+from stoa.sync.jobs import SourceWorker
 from stoa.sync.planning import Planner
 from tests.changes.conftest import Desk, desk, pages, people_at
 from tests.web.signed_in import text_of
 
 from .group_runs import apply
 from .grouping import make_person
+from .making import working
 
 __all__ = ["desk", "pages", "people_at"]
 
@@ -70,7 +72,17 @@ async def test_the_audit_log_has_them_under_the_person_and_the_group(desk: Desk)
         assert "group.member_removed" in {line.type for line in lines}
 
 
-async def test_a_run_is_worked_off_by_the_target_that_it_names(desk: Desk) -> None:
+async def test_the_worker_undoes_a_run_by_the_target_that_it_names(desk: Desk) -> None:
     hour, _, _ = await pushed(desk)
     planner = Planner(People(), None, b"", (Groups(),))  # pyright: ignore[reportArgumentType] - nothing is opened
-    assert planner.target_of(await desk.run(hour)).name == "group"
+    worker, work = SourceWorker(planner), working(desk.database, desk.tenant_id)
+    async with desk.database.tenant(desk.tenant_id) as tx:
+        run = await runs.queue_rollback(tx, hour)
+    while run.state is not RunState.APPLIED:
+        run = await worker.step(work, run)
+    assert (run.target, run.figures.get("conflicts", 0)) == ("group", 0)
+    async with desk.database.tenant(desk.tenant_id) as tx:
+        assert not await tx.fetchval("SELECT count(*) FROM group_member")
+        assert not await tx.fetchval("SELECT count(*) FROM person_group WHERE present")
+        # What waited was taken back with it, and nobody has to decide any more.
+        assert not await tx.fetchval("SELECT count(*) FROM run WHERE kind = 'scim_hold' AND state = 'held'")

@@ -75,8 +75,8 @@ _MEMBERS_CHANGED: Final = f"""{_PLANNED}, x AS (
   LEFT JOIN group_member m ON {_MEMBER}
   LEFT JOIN source_record r ON r.tenant_id = $1 AND r.resource_id = p.resource_id
   LEFT JOIN person_group g ON g.tenant_id = $1 AND g.group_id = p.group_id
-  WHERE NOT p.own AND CASE WHEN p.action = 'remove' THEN m.asserted IS NOT TRUE
-    ELSE m.asserted IS TRUE OR r.present IS NOT TRUE OR g.present IS NOT TRUE END
+  WHERE NOT p.own AND CASE WHEN p.action = 'remove' THEN m.group_id IS NULL
+    ELSE (m.asserted IS TRUE AND m.held_run IS NULL) OR r.present IS NOT TRUE OR g.present IS NOT TRUE END
 ){_CONFLICT}"""
 # What waits in another run, and is undone now, waits there no longer.
 _WITHDRAWN: Final = f"""{_PLANNED}, waited AS MATERIALIZED (

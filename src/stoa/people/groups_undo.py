@@ -59,15 +59,17 @@ WITH journal AS MATERIALIZED (%(journal)s
   WHERE EXISTS (SELECT FROM jsonb_object_keys(c.before) AS k WHERE c.before->k IS DISTINCT FROM c.after->k)
 ), sides AS MATERIALIZED (
   SELECT n.*, split_part(n.subject, '/', 1)::uuid AS group_id FROM net n
-  WHERE strpos(n.subject, '/') > 0 AND n.made <> n.gone
+  WHERE strpos(n.subject, '/') > 0
 ), memberships AS (
   SELECT s.subject, s.resource_id, s.ord, s.made, r.person_id, g.display_name, g.group_id,
-    coalesce(m.asserted, false) AS is_in, r.resource_id IS NOT NULL AS known,
+    coalesce(m.asserted, false) AS is_in, s.made = s.gone AS waits, r.resource_id IS NOT NULL AS known,
     coalesce(g.present, false) OR EXISTS (SELECT FROM groups o WHERE o.group_id = s.group_id AND o.returns) AS has_group
   FROM sides s
   LEFT JOIN person_group g ON g.tenant_id = $1 AND g.group_id = s.group_id
   LEFT JOIN source_record r ON r.tenant_id = $1 AND r.resource_id = s.resource_id
   LEFT JOIN group_member m ON m.tenant_id = $1 AND m.group_id = s.group_id AND m.resource_id = s.resource_id
+  -- What came to nothing within the run, in the source's word, may be in force otherwise as long as it is held.
+  WHERE s.made <> s.gone OR m.held_run IS NOT NULL
 ), inverse AS (
   SELECT subject, group_id AS resource_id, NULL::uuid AS person_id, ord,
     CASE WHEN NOT coalesce(flips, false) THEN 'update' WHEN returns THEN 'create' ELSE 'remove' END AS action,
@@ -79,7 +81,8 @@ WITH journal AS MATERIALIZED (%(journal)s
   UNION ALL
   SELECT subject, resource_id, person_id, ord, CASE WHEN made THEN 'remove' ELSE 'create' END,
     CASE WHEN made THEN x.doc END, CASE WHEN NOT made THEN x.doc END,
-    CASE WHEN made AND NOT is_in THEN 'membership_is_gone' WHEN made THEN NULL WHEN is_in THEN 'membership_exists'
+    CASE WHEN waits THEN NULL WHEN made AND NOT is_in THEN 'membership_is_gone' WHEN made THEN NULL
+         WHEN is_in THEN 'membership_exists'
          WHEN NOT known THEN 'record_is_gone' WHEN NOT has_group THEN 'group_is_gone' END, NULL
   FROM memberships
   CROSS JOIN LATERAL (SELECT jsonb_build_object('group_id', group_id, 'display_name', display_name) AS doc) AS x
