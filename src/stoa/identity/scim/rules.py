@@ -301,11 +301,11 @@ def _without(standing: list[Any], target: Target, chosen: Callable[[Any], bool])
         return [element for element in standing if not chosen(element)]
     after: list[Any] = []
     for element in standing:
-        if not chosen(element):
+        if not chosen(element) or sub.name not in element:
             after.append(element)
             continue
         left = {name: value for name, value in element.items() if name != sub.name}
-        if left and not left.keys() <= _LABELS:
+        if left and (sub.name in _LABELS or not left.keys() <= _LABELS):
             after.append(left)
     return after
 

@@ -96,14 +96,20 @@ def _fixed_object(attribute: Attribute, value: Any) -> Any:
 
 
 def _reference(value: Any) -> Any:
-    """A reference as an object; None for an empty one."""
+    """A reference as an object; None for one whose value is empty, or that says nothing."""
     if is_list(value) and len(value) <= 1:
         value = value[0] if value else None
     if isinstance(value, str):
         value = {"value": value}
-    if is_object(value) and value.get("value", "") in {"", None} and not value.get("$ref"):
+    if is_object(value) and not value.get("$ref") and _names_nobody(value):
         return None
     return value
+
+
+def _names_nobody(value: dict[str, Any]) -> bool:
+    told = [value["value"]] if "value" in value else list(value.values())
+    # Compared, not looked up in a set: what a client sends may be a list.
+    return all(one is None or one == "" for one in told)
 
 
 # ------------------------------------------------------------------ operations
