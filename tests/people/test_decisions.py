@@ -10,12 +10,15 @@ from starlette.types import ASGIApp
 from stoa.access.permissions import Role
 from stoa.db import embedded
 from stoa.db.database import Database
-from stoa.kernel.ids import SourceId, TenantId
+from stoa.kernel.ids import PersonId, SourceId, TenantId
 from stoa.people import actions, deciding
-from stoa.people.deciding_queries import Decision, DecisionsAsk, DecisionState, decisions_page
+from stoa.people.deciding_queries import Decision, DecisionsAsk, DecisionState, beside, decisions_page
 from stoa.people.matching import Word
+from stoa.people.merging import merge
+from stoa.people.merging_model import MergeAsk
 from stoa.people.model import Asserted, Provisioned, Refused
 from stoa.people.pages import people_pages
+from stoa.people.refs import REFERENCES
 from stoa.tenants.queries import tenant as tenant_of
 
 from ..conftest import MakeTenant
@@ -105,6 +108,24 @@ async def test_a_decision_is_followed_once_and_can_be_taken_back_until_then(two:
     async with two.database.tenant(two.tenant_id) as tx:
         with pytest.raises(deciding.DecisionOver):
             await deciding.revoke(tx, over.decision_id)
+
+
+async def test_whoever_was_merged_twice_is_who_is_left(two: Two) -> None:
+    refused = await two.push()
+    assert isinstance(refused, Refused)
+    asked, between = (PersonId(one) for one in refused.candidates)
+    other = await source(two.database, two.tenant_id, "hris", "Third")
+    async with two.database.tenant(two.tenant_id) as tx:
+        made = await actions.make_record(tx, other, Asserted({"display_name": "Ada"}, True), actions.CreateNew())
+        assert made is not None
+        left = made.record.person_id
+        await merge(tx, MergeAsk(between, asked), REFERENCES)
+        await merge(tx, MergeAsk(left, between), REFERENCES)
+        assert [one.person.person_id for one in await beside(tx, refused.candidates)] == [left]
+    assert (await two.decide(Word.PERSON, asked)).person_id == left
+    made = await two.push()
+    assert isinstance(made, Provisioned)
+    assert made.record.person_id == left
 
 
 async def test_somebody_new_is_made_at_once_and_somebody_ignored_stays_out(two: Two) -> None:

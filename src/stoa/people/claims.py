@@ -1,4 +1,4 @@
-"""Claim rules: people who came by one source are recognised when another one sends them. Off unless an admin says so."""
+"""Claim rules: people who came by one source are recognised when another sends them. Off unless an admin says so."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

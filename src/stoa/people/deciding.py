@@ -15,6 +15,7 @@ from stoa.people.deciding_queries import Decision, DecisionState, decision
 from stoa.people.identity_locks import lock_identifiers
 from stoa.people.matching import Word
 from stoa.people.model import Provisioned, Refused
+from stoa.people.redirects import survivor
 
 LONGEST_NOTE: Final = 1_000
 
@@ -139,13 +140,10 @@ async def _person(tx: TenantTx, word: Word, person_id: UUID | None) -> PersonId 
         return None
     if person_id is None:
         raise BadInput("Who it is has not been said.", hint="Choose one of the people, or give the id of another one.")
-    row = await tx.fetchrow(
-        "SELECT coalesce(merged_into, person_id) AS id FROM person WHERE tenant_id = $1 AND person_id = $2",
-        *(tx.tenant_id, person_id),
-    )
-    if row is None:
+    now = await survivor(tx, person_id)
+    if now is None:
         raise BadInput("There is no such person in this tenant.", hint="Copy the id from the address of their page.")
-    return PersonId(row["id"])
+    return now
 
 
 def _tell(tx: TenantTx, found: Decision, word: Word | None, person_id: PersonId | None) -> None:

@@ -18,6 +18,7 @@ from stoa.people.fields import BY_NAME, Value, from_json
 from stoa.people.matching import Word
 from stoa.people.model import Asserted, Person
 from stoa.people.queries import PERSON, person_of
+from stoa.people.redirects import survivors
 
 
 class DecisionState(StrEnum):
@@ -191,15 +192,13 @@ class Beside:
 
 
 async def beside(tx: TenantTx, person_ids: Collection[UUID]) -> list[Beside]:
-    """People who may be meant, after a merge those who are left, in the order of their ids."""
+    """People who may be meant, after all merges those who are left, in the order of their ids."""
     rows = await tx.fetch(
         f"""SELECT {PERSON}, ARRAY(SELECT DISTINCT s.name FROM source_record r
             JOIN source s ON s.tenant_id = $1 AND s.source_id = r.source_id
             WHERE r.tenant_id = $1 AND r.person_id = p.person_id AND r.present ORDER BY s.name) AS sources
-        FROM person p WHERE p.tenant_id = $1 AND p.merged_into IS NULL AND p.person_id IN (
-          SELECT coalesce(o.merged_into, o.person_id) FROM person o WHERE o.tenant_id = $1 AND o.person_id = ANY($2))
-        ORDER BY p.person_id""",
-        *(tx.tenant_id, list(person_ids)),
+        FROM person p WHERE p.tenant_id = $1 AND p.person_id = ANY($2) ORDER BY p.person_id""",
+        *(tx.tenant_id, sorted(set((await survivors(tx, person_ids)).values()))),
     )
     return [Beside(person_of(row), row["sources"]) for row in rows]
 
