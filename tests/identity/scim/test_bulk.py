@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from stoa.changes import queries as runs
@@ -14,6 +15,8 @@ from stoa.tenants.actions import prove_domain
 from tests.identity.conftest import MakeScim, Scim, patch_body
 from tests.identity.scim.test_groups import members
 
+# Deeper than any resource, and not so deep that nobody could read it.
+NESTED = msgspec.json.decode("[" * 500 + "]" * 500)
 TITLE = patch_body({"op": "add", "path": "title", "value": "Dr"})
 
 
@@ -160,6 +163,7 @@ async def test_many_users_in_one_request(scim: Scim, database: Database) -> None
         ({"schemas": [BULK_REQUEST], "Operations": [{"method": "GET", "path": "/Users"}]}, 400, "invalidSyntax"),
         ({"schemas": [BULK_REQUEST], "Operations": [{"method": "POST"}]}, 400, "invalidSyntax"),
         ({"schemas": [BULK_REQUEST], "Operations": [post("", "ann")]}, 400, "invalidSyntax"),
+        ({"schemas": [BULK_REQUEST], "Operations": [post("1", "ann", roles=NESTED)]}, 400, "invalidSyntax"),
         ({"schemas": [BULK_REQUEST], "Operations": [post("1", "ann")], "failOnErrors": 0}, 400, "invalidValue"),
         ({"schemas": [BULK_REQUEST], "Operations": [post("1", "ann")] * (MAX_OPERATIONS + 1)}, 413, None),
     ],

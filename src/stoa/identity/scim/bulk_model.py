@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from stoa.identity.scim.errors import ScimError, ScimType, bad, invalid_syntax, invalid_value
-from stoa.identity.scim.validation import described, is_list, is_object
+from stoa.identity.scim.validation import MAX_DEPTH, described, is_list, is_object
 
 BULK_REQUEST: Final = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 MAX_OPERATIONS: Final = 1_000
@@ -16,6 +16,8 @@ _MARK: Final = "bulkId:"
 _METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _KINDS: Final = {"users": "Users", "groups": "Groups"}
 _LONGEST_ID: Final = 200
+# Of an operation's data: an extension may nest so deep, and stands some levels down in a PATCH.
+_DEEPEST: Final = MAX_DEPTH + 10
 _GONE: Final = object()
 
 
@@ -85,7 +87,7 @@ def _item(index: int, given: object) -> Item:
     bulk_id, version = (_text_of(index, members, name) for name in ("bulkid", "version"))
     kind, resource = _parts(path)
     data = members.get("data")
-    needs = frozenset(_references(data))
+    needs = frozenset(_references(data, 0))
     if resource.startswith(_MARK):
         resource = resource.removeprefix(_MARK)
         needs |= {resource}
@@ -147,16 +149,19 @@ def _told_apart(items: list[Item]) -> list[Item]:
     return told
 
 
-def _references(value: Any) -> Iterator[str]:
+def _references(value: Any, depth: int) -> Iterator[str]:
+    """The bulkIds that a value names. Raises ScimError for one that nests deeper than any resource may."""
+    if depth > _DEEPEST:
+        raise invalid_syntax("The body nests too deeply.")
     if isinstance(value, str):
         if value.startswith(_MARK):
             yield value.removeprefix(_MARK)
     elif is_object(value):
         for inner in value.values():
-            yield from _references(inner)
+            yield from _references(inner, depth + 1)
     elif is_list(value):
         for inner in value:
-            yield from _references(inner)
+            yield from _references(inner, depth + 1)
 
 
 def resolved(value: Any, ids: Mapping[str, str]) -> Any:

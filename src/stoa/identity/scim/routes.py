@@ -35,6 +35,7 @@ from stoa.identity.scim.http import (
 from stoa.identity.scim.log import RequestLog
 from stoa.identity.scim.log_model import Arrival
 from stoa.identity.scim.offers import Offers
+from stoa.identity.scim.turns import Crowded, Turns
 from stoa.kernel.ids import SourceId, TenantId
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -44,6 +45,8 @@ _QUERY_CANCELED: Final = "57014"
 # Requests whose statements take lists or filters, which are planned for what they ask.
 _PLANNED_ANEW: Final = frozenset({(".search",), ("Bulk",)})
 _WRITING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+# Of what failed, the innermost: a body can make an error as deep as the interpreter goes.
+_MOST_FRAMES: Final = 30
 _log: Final[Any] = structlog.get_logger("stoa.scim")
 
 
@@ -82,7 +85,9 @@ def scim_routes(database: Database, *, base_url: str, log: RequestLog | None = N
     base_url: scheme, host and port under which clients reach this server, for the locations in answers.
     log: where requests are written down; None for nowhere.
     """
-    service = _Service(database, base_url.rstrip("/"), Slugs(database), Senders(), Offers(), Failures(database), log)
+    service = _Service(
+        database, base_url.rstrip("/"), Slugs(database), Senders(), Offers(), Failures(database), Turns(), log
+    )
     root = "/t/{slug}/scim/v2"
     routes = [Route(f"{root}/{path}", _Endpoint(service), name=f"scim:{path}") for path in ENDPOINTS]
     # Whatever else stands below the address, or was joined to it in an odd way, is answered in SCIM's form too.
@@ -97,6 +102,7 @@ class _Service:
     senders: Senders
     offers: Offers
     failures: Failures
+    turns: Turns
     log: RequestLog | None
 
 
@@ -135,7 +141,7 @@ class _Endpoint:
 
 def _told(error: Exception) -> dict[str, str]:
     """What failed and where, without the message, which may quote personal data."""
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = traceback.extract_tb(error.__traceback__)[-_MOST_FRAMES:]
     return {"error": type(error).__name__, "at": " < ".join(f"{one.name}:{one.lineno}" for one in reversed(frames))}
 
 
@@ -155,7 +161,12 @@ async def _answer(service: _Service, scope: Scope, receive: Receive, arrival: Ar
     arrival.tenant_id, arrival.query = tenant_id, query
     arrival.request = Request(method, path, {}, headers, body)
     visit = _Visit(service, slug, tenant_id, token, arrival)
-    return await _noting_failures(visit, arrival.request, query, found)
+    seen = service.senders.known(tenant_id, token)[0] is not None
+    try:
+        async with service.turns.taken(tenant_id, len(body), known=seen):
+            return await _noting_failures(visit, arrival.request, query, found)
+    except Crowded:
+        raise _later(1, "More requests of this connection wait than are kept. Send fewer at once.") from None
 
 
 def _address(scope: Scope, slug: str) -> tuple[tuple[str, ...], str]:
@@ -229,14 +240,15 @@ async def _in_transaction(visit: _Visit, request: Request, query: str, found: _F
         except Exception as error:
             if getattr(error, "sqlstate", None) != _QUERY_CANCELED:
                 raise
+            if not _searches(request):
+                raise _later(10) from None
             detail = "The filter or the order takes too long. Compare userName too, and sort by it or not at all."
             raise bad(ScimType.TOO_MANY, detail) from None
     raise AssertionError("unreachable")
 
 
-def _later(seconds: int) -> ScimError:
+def _later(seconds: int, detail: str = "The database is busy or away. Try again.") -> ScimError:
     """503 with the time after which identity providers try again."""
-    detail = "The database is busy or away. Try again."
     return ScimError(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=(("retry-after", str(seconds)),))
 
 
@@ -265,6 +277,10 @@ def handler_of(path: tuple[str, ...], method: str) -> tuple[Handler, str]:
     """
     found = _find(path)
     return _handler(found, method), "" if found is None else found.resource_id
+
+
+def _searches(request: Request) -> bool:
+    return request.method in {"GET", "HEAD"} or request.path[-1:] == (".search",)
 
 
 def _writes(request: Request) -> bool:
