@@ -76,6 +76,54 @@ async def test_what_is_held_is_said_and_counts_once_it_is_approved(idp: Idp, clo
         assert await idp.state() == standing
 
 
+@pytest.mark.parametrize("approve", [True, False])
+async def test_who_waits_goes_or_stays_with_a_group_that_was_deleted(idp: Idp, clock: Clock, approve: bool) -> None:
+    group = await idp.make("Team", 0, 1, 2)
+    await idp.give(group, Role.AUTHOR)
+    standing = await idp.state()
+    await idp.guard(GuardKind.EMPTY_GROUP, STRICT)
+    clock.next_hour()
+    await idp.remove(group, 0)
+    assert (await idp.delete(group)).held == await held_run(idp)
+    assert await idp.roles() == {number: {"author"} for number in (0, 1, 2)}
+    await decide(idp, await held_run(idp), approve=approve)
+    assert await idp.state() == ({"groups": [], "members": [], "roles": []} if approve else standing)
+
+
+async def test_nobody_waits_for_a_run_that_was_rejected(idp: Idp) -> None:
+    group = await idp.make("Team", 0, 1)
+    await idp.give(group, Role.AUTHOR)
+    await idp.guard(GuardKind.EMPTY_GROUP, STRICT)
+    await idp.delete(group)
+    # The group cannot come back: another has taken its name.
+    await idp.change(await idp.make("Crew"), name="Team")
+    await decide(idp, await held_run(idp), approve=False)
+    assert await idp.roles() == {}
+    assert not (await idp.state())["members"]
+
+
+async def test_both_admins_of_one_run_are_the_last(idp: Idp) -> None:
+    group = await idp.make("Admins", 0, 1, 2, 3)
+    await idp.give(group, Role.ADMIN)
+    await idp.guard(GuardKind.EMPTY_GROUP, STRICT)
+    await idp.guard(GuardKind.DEACTIVATE, STRICT)
+    # Nobody of them has lost anything, but all may by one word.
+    for number in (0, 1):
+        await idp.remove(group, number)
+    for number in (2, 3):
+        async with idp.database.tenant(idp.tenant_id) as tx:
+            found = await record_by_resource(tx, idp.source_id, idp.people[number], lock=True)
+            assert found is not None
+            await people.remove_record(tx, found)
+    async with idp.database.tenant(idp.tenant_id) as tx:
+        rows = await tx.fetch("SELECT reasons FROM run WHERE kind = 'scim_hold' ORDER BY target")
+    assert [[reason["code"] for reason in row["reasons"]] for row in rows] == [
+        ["memberships_over_threshold"],
+        ["deactivate_over_threshold", "last_admin"],
+    ]
+    assert len(await idp.roles()) == 4
+
+
 async def test_a_run_whose_all_was_taken_back_ends_and_a_deleted_user_waits_nowhere(idp: Idp) -> None:
     group = await idp.make("Team", 0, 1)
     await idp.guard(GuardKind.EMPTY_GROUP, STRICT)

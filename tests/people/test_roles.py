@@ -19,7 +19,7 @@ from stoa.people.roles import settle_roles
 from stoa.people.roles_actions import NoAdminLeft, RuleExists, add_rule, remove_rule
 from stoa.people.roles_model import AddRule, RemoveRule, Role, RuleChange
 from stoa.people.roles_preview import GroupIsGone, NoSuchGroup, preview
-from stoa.people.roles_queries import NoSuchRule, belonging, last_admin, other_admins, role_map
+from stoa.people.roles_queries import NoSuchRule, belonging, is_admin, other_admins, role_map
 from stoa.people.roles_rules import Membership, roles_of
 
 from ..conftest import MakeTenant
@@ -132,7 +132,7 @@ async def test_the_last_active_admin_stays(database: Database, tenant_id: Tenant
         # Bob has the role and no access.
         assert not await other_admins(tx, ada_id)
         assert await other_admins(tx, bob_id)
-        assert (await last_admin(tx, ada_id), await last_admin(tx, bob_id)) == (True, False)
+        assert (await is_admin(tx, ada_id), await is_admin(tx, bob_id)) == (True, False)
         shown = await preview(tx, RemoveRule(rule.rule_id))
         assert shown.refusal is not None
         assert (shown.counts.members, shown.counts.loses) == (2, 2)

@@ -94,6 +94,16 @@ _PUT_BACK: Final = f"""{_PLANNED}
 INSERT INTO group_member (tenant_id, group_id, resource_id, asserted, in_force, since)
 SELECT $1, p.group_id, p.resource_id, true, true, $5 FROM planned p WHERE NOT p.own AND p.action = 'create'
 ON CONFLICT (tenant_id, group_id, resource_id) DO UPDATE SET asserted = true, in_force = true, held_run = NULL"""
+# Of a run that was rejected ($5), whoever cannot go back waits no longer: the end that was asserted takes effect.
+_END_WAITING: Final = f"""
+WITH gone AS MATERIALIZED (
+  SELECT split_part(c.subject, '/', 1)::uuid AS group_id, c.resource_id FROM change c
+  WHERE {BATCH.replace("'planned'", "'conflict'")} AND c.action = 'create' AND strpos(c.subject, '/') > 0
+), ended AS (
+  DELETE FROM group_member m USING gone
+  WHERE m.tenant_id = $1 AND m.group_id = gone.group_id AND m.resource_id = gone.resource_id AND m.held_run = $5
+    AND NOT m.asserted RETURNING m.resource_id)
+SELECT DISTINCT r.person_id FROM ended JOIN source_record r ON r.tenant_id = $1 AND r.resource_id = ended.resource_id"""
 _COUNT: Final = """
 UPDATE person_group g SET version = g.version + 1, updated_at = $3, last_run = $4,
   member_count = (SELECT count(*) FROM group_member m
@@ -132,6 +142,8 @@ async def apply_batch(tx: TenantTx, batch: Batch) -> int:
     else:
         await _undo(on, touched)
     people = [PersonId(row["person_id"]) for row in await on.fetch(_PEOPLE)]
+    if batch.run.of_run is not None:
+        people += [PersonId(row["person_id"]) for row in await on.fetch(_END_WAITING, batch.run.of_run)]
     await settle_roles(tx, people, batch.run.run_id)
     rows = await on.fetch(_LEFT)
     return rows[0]["count"]

@@ -15,11 +15,20 @@ from stoa.db.transactions import TenantTx
 
 # The changes that are undone. $1 tenant, $2 the run that undoes, $3 the time, $4 the source.
 _TOOK_EFFECT: Final = "(c.state = 'applied' OR (c.state = 'planned' AND c.ord <= u.applied_through))"
-# $5 the run that is undone. What was rejected stands in the source's word.
+# $5 the run that is undone. What was rejected stands in the source's word. Whose end waited goes back into the group,
+# so one that its source has deleted meanwhile, or by the same request, comes back too.
 _OF_RUN: Final = f"""
   SELECT c.* FROM change c JOIN run u ON u.tenant_id = $1 AND u.run_id = $5
   WHERE c.tenant_id = $1 AND c.run_id = $5 AND c.source_id = $4
-    AND ({_TOOK_EFFECT} OR (c.state = 'planned' AND u.kind = 'scim_hold' AND u.state = 'rejected'))"""
+    AND ({_TOOK_EFFECT} OR (c.state = 'planned' AND u.kind = 'scim_hold' AND u.state = 'rejected'))
+  UNION ALL
+  SELECT d.* FROM (
+    SELECT DISTINCT split_part(w.subject, '/', 1) COLLATE "C" AS subject FROM change w
+    JOIN run u ON u.tenant_id = $1 AND u.run_id = $5 AND u.kind = 'scim_hold'
+    WHERE w.tenant_id = $1 AND w.run_id = $5 AND w.state = 'planned' AND w.action = 'remove' OFFSET 0) AS waited
+  JOIN person_group g ON g.tenant_id = $1 AND g.group_id = waited.subject::uuid AND NOT g.present
+  CROSS JOIN LATERAL (SELECT c.* FROM change c WHERE c.tenant_id = $1 AND c.source_id = $4
+    AND c.subject = waited.subject AND c.action = 'remove' AND c.state = 'applied' ORDER BY c.ord DESC LIMIT 1) AS d"""
 # $5 the moment. Windows are made by the first request of their hour.
 _SINCE: Final = f"""
   SELECT c.* FROM run u JOIN change c ON c.tenant_id = $1 AND c.run_id = u.run_id

@@ -22,7 +22,6 @@ from stoa.people.guard_rules import CODE_OF, DEFAULTS, TARGET_OF, Guard
 from stoa.people.guard_rules import GuardKind as GuardKind
 from stoa.people.identity_locks import lock_admins
 from stoa.people.model import Record
-from stoa.people.roles_queries import last_admin
 
 # What the state in force of a record follows from.
 STATE: Final = ("present", "asserted_active", "active", "hire_date", "termination_date")
@@ -105,14 +104,12 @@ async def weigh(
 async def guard_last_admin(
     tx: TenantTx, source_id: SourceId, kind: GuardKind, person_ids: Collection[PersonId]
 ) -> RunId | None:
-    """The held run for which a loss of the role admin must wait, if nobody would have it afterwards; None to let it
-    pass. kind: what takes the role away.
+    """The held run for which a loss of the role admin, or of an admin's access, must wait, if nobody would be left who
+    has both; None to let it pass. Somebody of whom the same waits already is not left.
 
-    person_ids: who would lose the role by one request.
+    kind: what takes it away. person_ids: from whom, by one request.
     """
-    if not person_ids:
-        return None
-    if not await _anybody_is_admin(tx, person_ids):
+    if not person_ids or not await _anybody_is_admin(tx, person_ids):
         return None
     # Of two admins who are taken away at the same moment, one stays.
     await lock_admins(tx)
@@ -135,14 +132,10 @@ async def hold_deactivation(
     kind = GuardKind.DEACTIVATE
     row = await tx.fetchrow(_DEACTIVATIONS, *_key(tx, record.source_id, kind), record.person_id)
     assert row is not None
-    run_id: RunId | None = None
-    if row["admin"] and await last_admin(tx, record.person_id):
-        source = await _source_name(tx, record.source_id)
-        told = rules.last_admin(source)
-        run_id = await collect(tx, record.source_id, TARGET_OF[kind], told, _LAST_TITLE % source)
-    elif CODE_OF[kind] in _codes(row):
+    run_id = await guard_last_admin(tx, record.source_id, kind, [record.person_id]) if row["admin"] else None
+    if run_id is None and CODE_OF[kind] in _codes(row):
         run_id = await _collected(tx, record.source_id, kind, _guard_of(row), row["passed"] + 1, 0)
-    else:
+    elif run_id is None:
         guard, n = _guard_of(row), row["passed"] + 1
         population = await _population(tx, record.source_id, guard) if rules.needs_population(guard, n) else 0
         if rules.too_many(guard, n, population):
@@ -201,10 +194,20 @@ async def _population(tx: TenantTx, source_id: SourceId, guard: Guard) -> int:
     )
 
 
+# Whose access, or every membership that makes them an admin, waits to be taken away, is not left: what waits may be
+# approved at once.
 _ADMINS_LEFT: Final = """
 SELECT EXISTS (
   SELECT FROM person_role h JOIN person p ON p.tenant_id = $1 AND p.person_id = h.person_id
-  WHERE h.tenant_id = $1 AND h.role = 'admin' AND p.active AND h.person_id <> ALL ($2))"""
+  CROSS JOIN LATERAL (SELECT bool_or(m.asserted) AS stays FROM source_record r
+    JOIN group_member m ON m.tenant_id = $1 AND m.resource_id = r.resource_id AND m.in_force
+    JOIN role_rule u ON u.tenant_id = $1 AND u.group_id = m.group_id AND u.role = 'admin'
+    WHERE r.tenant_id = $1 AND r.person_id = h.person_id) AS by_groups
+  WHERE h.tenant_id = $1 AND h.role = 'admin' AND p.active AND h.person_id <> ALL ($2)
+    AND by_groups.stays IS NOT FALSE
+    AND NOT EXISTS (SELECT FROM source_record r
+      JOIN hold o ON o.tenant_id = $1 AND o.resource_id = r.resource_id AND o.field = 'active' AND o.state = 'held'
+      WHERE r.tenant_id = $1 AND r.person_id = h.person_id))"""
 
 
 async def _anybody_is_admin(tx: TenantTx, person_ids: Collection[PersonId]) -> bool:

@@ -43,11 +43,6 @@ async def is_admin(tx: TenantTx, person_id: PersonId) -> bool:
     return await tx.fetchval(f"SELECT EXISTS ({_ACTIVE_ADMINS} AND h.person_id = $2)", tx.tenant_id, person_id)
 
 
-async def last_admin(tx: TenantTx, person_id: PersonId) -> bool:
-    """Whether the tenant would have no active admin left without this person. Quick for all who are none."""
-    return await is_admin(tx, person_id) and not await other_admins(tx, person_id)
-
-
 async def has_admins(tx: TenantTx) -> bool:
     """Whether any active person has the role admin."""
     return await tx.fetchval(f"SELECT EXISTS ({_ACTIVE_ADMINS})", tx.tenant_id)
