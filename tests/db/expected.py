@@ -108,6 +108,7 @@ TENANTED: Final = {
     "scim_conformance": Tenanted("SID"),
     "scim_schema": Tenanted("SIU"),
     "scim_schema_set": Tenanted("SIU"),
+    "scim_walk": Tenanted("SIU"),
     "scim_request": Tenanted(),
     "source": Tenanted("SIU"),
     "source_record": Tenanted(),

@@ -17,8 +17,10 @@ from stoa.access.permissions import Role
 from stoa.access.queries import credentials
 from stoa.db.database import Database
 from stoa.identity.scim import tokens
-from stoa.identity.scim.pages import provider_of_name, scim_pages
+from stoa.identity.scim.pages import scim_pages
 from stoa.identity.scim.routes import scim_routes
+from stoa.identity.scim.walks import WALKS, walk_named
+from stoa.identity.scim.walks.model import Need
 from stoa.kernel.ids import SourceId, TenantId
 from stoa.tenants.queries import tenant as tenant_of
 from stoa.web.visiting import Shell
@@ -101,7 +103,7 @@ async def connect(front: Front, name: str = "Okta", days: str = "90") -> tuple[s
 
 async def test_a_provider_is_connected_and_its_token_opens_the_service(admin: Front) -> None:
     form = await admin.get("/connections/scim/new", provider="entra")
-    assert 'value="Entra ID"' in form.text
+    assert 'value="Microsoft Entra ID"' in form.text
     page = await admin.post("/connections/scim/new", provider="okta", name="Okta", days="90")
     assert page.headers["cache-control"] == "no-store"
     assert f"{HOST}/t/{admin.slug}/scim/v2" in page.text
@@ -272,7 +274,37 @@ async def test_only_identity_providers_have_such_a_page(admin: Front) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "provider"), [("OKTA of the group", "okta"), ("Azure AD", "entra"), ("Keycloak", "other")]
+    ("name", "provider"),
+    [("OKTA of the group", "okta"), ("Azure AD", "entra"), ("PingOne EU", "ping"), ("Keycloak", "other")],
 )
 def test_the_steps_are_those_of_the_providers_name(name: str, provider: str) -> None:
-    assert provider_of_name(name) == provider
+    assert walk_named(name).key == provider
+
+
+async def test_each_step_can_be_come_back_to_and_knows_the_provider_that_was_chosen(admin: Front) -> None:
+    chosen = await admin.get("/connections/scim/new")
+    for key, walk in WALKS.items():
+        assert f"/connections/scim/new?provider={key}" in chosen.text
+        assert (await admin.get("/connections/scim/new", provider=key)).status_code == 200
+        assert {"userName", "active"} & {one.ours for one in walk.mappings if one.need is Need.REQUIRED}
+    page = await admin.post("/connections/scim/new", provider="jumpcloud", name="Staff directory", days="90")
+    path = re.search(r'href="(/console[^"]+/connections/scim/[0-9a-f-]+)/setup/test"', page.text)
+    assert path is not None
+    setup, token = f"{path[1].removeprefix(admin.base)}/setup", token_in(page)
+    assert (await admin.get(setup)).headers["location"].endswith("/setup/token")
+    shown = await admin.get(f"{setup}/token")
+    assert "Test User Email" in shown.text
+    assert token not in shown.text
+    assert "Waiting for the first request" in text_of(await admin.get(f"{setup}/test"))
+    assert "Not yet" in text_of(await admin.get(f"{setup}/done"))
+    assert "employeeIdentifier" in (await admin.get(f"{setup}/attributes")).text
+    await admin.scim(token, "POST", {"schemas": [], "userName": "ada"})
+    done = text_of(await admin.get(f"{setup}/done"))
+    assert "1 user, 1 of them active." in done
+    assert "1 user came without one." in done
+    # Whoever chose wrongly chooses once more; nothing but the steps changes.
+    assert (await admin.post(f"{setup}/provider", provider="google")).status_code == 303
+    assert "This provider sends no groups" in text_of(await admin.get(f"{setup}/groups"))
+    assert (await admin.post(f"{setup}/provider", provider="nobody")).status_code == 400
+    again = await admin.post("/connections/scim/new", provider="okta", name="staff directory", days="90")
+    assert f'href="{path[1]}/setup"' in again.text

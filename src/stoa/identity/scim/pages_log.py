@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlencode
@@ -22,6 +22,7 @@ from stoa.kernel.cursors import Position
 from stoa.kernel.filters import Typed, evaluate
 from stoa.kernel.ids import SourceId, new_id, parse_id
 from stoa.kernel.problems import BadInput, NotFound
+from stoa.people.queries import person_names
 from stoa.tenants import queries as tenants
 from stoa.tenants.model import Source
 from stoa.web.exports import csv_export
@@ -88,6 +89,7 @@ async def _list(visit: Visit, vault: Vault) -> Response:
         rows, after = ([], None) if ask.problem else await _found(tx, vault, source.source_id, ask)
         days = await log_keeping.kept_days(tx)
         fresh = await log_queries.freshness(tx, source.source_id)
+        names = await names_in(tx, rows)
     live = ask.after is None and visit.request.query_params.get("live") == "1" and _may_follow(ask)
     newest = rows[0].request_id if rows else new_id()
     address = f"{visit.base}/connections/scim/{source.source_id}"
@@ -99,6 +101,7 @@ async def _list(visit: Visit, vault: Vault) -> Response:
         methods=METHODS,
         statuses=STATUSES,
         fresh=fresh,
+        names=names,
         days=days,
         least_days=log_keeping.SHORTEST_DAYS,
         most_days=log_keeping.LONGEST_DAYS,
@@ -108,6 +111,11 @@ async def _list(visit: Visit, vault: Vault) -> Response:
         live_url=f"{address}/requests/{newest}/live?{_query(q=ask.search, filter=ask.filter)}".rstrip("?"),
         follow_url=f"{visit.here}?{_query(q=ask.search, filter=ask.filter, live='1')}" if _may_follow(ask) else None,
     )
+
+
+async def names_in(tx: TenantTx, rows: Sequence[Line]) -> dict[UUID, str]:
+    """What the people are called whom lines are about."""
+    return await person_names(tx, [one.person_id for one in rows if one.person_id is not None])
 
 
 def _may_follow(ask: Ask) -> bool:
@@ -210,7 +218,9 @@ async def _frames(
             seen = {one for one in seen if one > _earlier(after)} | {one.request_id for one in found} | {began}
             rows = [one for one in fresh if _fits(one, where, on_path, visit)]
             if rows:
-                html = bytes(visit.page("scim/log_rows.html", rows=rows, source_id=source_id).body).decode()
+                async with visit.tx() as tx:
+                    names = await names_in(tx, rows)
+                html = bytes(visit.page("scim/log_rows.html", rows=rows, names=names).body).decode()
                 yield _Numbered("rows", html, after)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(bell.wait(), _POLL_SECONDS)

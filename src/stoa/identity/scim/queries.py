@@ -16,16 +16,13 @@ from stoa.people.queries import person_names
 # More than this many changes of an hour are told as so many.
 MOST_COUNTED: Final = 10_000
 
-_PEOPLE: Final = """
-SELECT count(*) AS records, count(*) FILTER (WHERE active) AS active FROM source_record
-WHERE tenant_id = $1 AND source_id = $2 AND present"""
 # By index decision_open, the latest try first, until enough of this source are found.
 _REFUSED: Final = """
 SELECT seen_at AS at, subject, rule, detail, candidates FROM decision
 WHERE tenant_id = $1 AND source_id = $2 AND subject_key IS NOT NULL AND resolved_at IS NULL AND verdict IS NULL
 ORDER BY seen_at DESC LIMIT $3"""
 _WINDOWS: Final = """
-SELECT r.run_id, r.created_at, (
+SELECT r.run_id, r.target, r.created_at, (
   SELECT count(*) FROM (
     SELECT FROM change c WHERE c.tenant_id = $1 AND c.run_id = r.run_id LIMIT $4) AS counted) AS changes
 FROM run r WHERE r.tenant_id = $1 AND r.source_id = $2 AND r.kind = 'scim_window'
@@ -48,18 +45,17 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a provider did in one hour. changes: at most MOST_COUNTED."""
+    """What a provider did in one hour to its people or to its groups.
+
+    Attributes:
+        target: `person` or `group`.
+        changes: at most MOST_COUNTED.
+    """
 
     run_id: RunId
+    target: str
     begins_at: datetime
     changes: int
-
-
-async def headcount(tx: TenantTx, source_id: SourceId) -> tuple[int, int]:
-    """People whom the source speaks of, and those of them who are active."""
-    row = await tx.fetchrow(_PEOPLE, tx.tenant_id, source_id)
-    assert row is not None
-    return row["records"], row["active"]
 
 
 async def tokens_of(tx: TenantTx, source_id: SourceId) -> list[Credential]:
@@ -86,4 +82,4 @@ async def refusals(tx: TenantTx, source_id: SourceId, limit: int = 20) -> list[R
 async def windows(tx: TenantTx, source_id: SourceId, limit: int = 12) -> list[Window]:
     """The latest hours in which the source changed something (index run_source)."""
     rows = await tx.fetch(_WINDOWS, tx.tenant_id, source_id, limit, MOST_COUNTED)
-    return [Window(row["run_id"], row["created_at"], row["changes"]) for row in rows]
+    return [Window(row["run_id"], row["target"], row["created_at"], row["changes"]) for row in rows]

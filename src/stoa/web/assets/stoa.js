@@ -220,6 +220,10 @@ function prepare(scope) {
   for (const region of all(".scroll", scope)) {
     widths.observe(region);
   }
+  // What a form answered with is at another address from now on: loading it again sends nothing a second time.
+  for (const moved of all("[data-at]", scope)) {
+    history.replaceState(history.state, "", moved.dataset.at);
+  }
   if (all("[data-chart]", scope).length || scope.matches?.("[data-chart]")) {
     import("./charts.js").then((charts) => charts.draw(document));
   }
