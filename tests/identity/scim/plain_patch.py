@@ -241,6 +241,8 @@ def _primary(elements: list[Json], touched: list[Json]) -> None:
     """The one that has just become primary takes it from the others."""
     _at_most_one_primary(touched)
     fresh = next((one for one in touched if one.get("primary") is True), None)
+    if fresh is None or sum(one.get("primary") is True for one in elements) < 2:
+        return
     for element in elements:
-        if fresh is not None and element is not fresh and element != fresh and element.get("primary") is True:
+        if element is not fresh and element.get("primary") is True:
             element["primary"] = False
