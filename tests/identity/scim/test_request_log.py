@@ -1,5 +1,6 @@
 """The log of requests over HTTP: what is written, what never is, and what happens when it cannot be written."""
 
+import json
 import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from starlette.applications import Starlette
 from stoa.access.actions import revoke
 from stoa.db.database import Database
 from stoa.identity.scim import log_queries
+from stoa.identity.scim.bulk_model import BULK_REQUEST
 from stoa.identity.scim.http import Answer, Request
 from stoa.identity.scim.log import RequestLog, request_log, vault_of
 from stoa.identity.scim.log_body import is_secret, shown_path, without_secrets
-from stoa.identity.scim.log_model import Arrival, Line
+from stoa.identity.scim.log_model import MOST_ANSWER, MOST_REQUEST, Arrival, Line
 from stoa.identity.scim.log_store import Vault
 from stoa.identity.scim.routes import scim_routes
+from stoa.identity.scim.told import detail_of, told
 from stoa.kernel.ids import new_id
 from stoa.tenants.queries import tenant as tenant_of
 from stoa.tenants.sealing import Sealer
@@ -230,6 +233,35 @@ async def test_a_patch_twice_is_one_line_each_and_a_long_body_is_cut(logged: Log
         opened = await log_queries.opened(tx, logged.vault, lines[0].request_id)
     assert opened.cut
     assert len(opened.request) == 65_536 < opened.request_bytes
+
+
+async def test_of_a_bulk_request_secrets_go_and_the_refused_operations_stay(logged: Logged) -> None:
+    scim, users = logged.scim, [f"user{n}" for n in range(120)]
+    await scim.make("user7", password="hunter2")
+    made: list[Any] = [{"method": "POST", "path": "/Users", "bulkId": one, "data": {"userName": one}} for one in users]
+    made[3]["data"] |= {"password": "hunter2", "nickName": "n" * 1_000}
+    value = {"op": "replace", "path": "password", "value": "hunter2"}
+    patch = {"method": "PATCH", "path": f"/Users/{new_id()}", "data": patch_body(value)}
+    answer = await scim("POST", "/Bulk", {"schemas": [BULK_REQUEST], "Operations": [*made, patch]})
+    assert len(answer.content) > MOST_ANSWER
+    # A query in a body, and a body that is nothing but secrets.
+    await scim("POST", "/Users/.search", {"filter": 'password eq "hunter2"'})
+    await scim("POST", "/Users", {"userName": "x", "roles": [{"password": "hunter2"}] * 20_000})
+    many, search, bulk = (await logged.lines())[:3]
+    assert (bulk.outcome, bulk.reason) == ("mixed", "119 created, 2 refused")
+    async with logged.database.tenant(scim.tenant_id) as tx:
+        opened = [await log_queries.opened(tx, logged.vault, one.request_id) for one in (many, search, bulk)]
+    assert not any(b"hunter2" in one.request + one.answer for one in opened)
+    assert opened[2].removed == ["Operations[3].data.password", "Operations[120].data.Operations[0]"]
+    kept = json.loads(opened[2].answer)["Operations"]
+    assert [(one.get("bulkId"), one["status"]) for one in kept] == [("user7", "409"), (None, "404")]
+    assert not opened[2].answer_cut
+    said = told(bulk, detail_of(opened[2].answer), str)
+    assert said.why == "119 created, 2 refused"
+    assert said.advice
+    # What was taken out takes no more room than what is kept.
+    assert sum(map(len, opened[0].removed)) <= MOST_REQUEST
+    assert opened[0].cut
 
 
 def _arrival(tenant_id: Any, issued: Any) -> Arrival:

@@ -17,14 +17,13 @@ import msgspec
 
 from stoa.db.errors import UniqueViolation
 from stoa.identity.scim import groups, users
-from stoa.identity.scim.bulk_model import Item, items_of, resolved, without_references
+from stoa.identity.scim.bulk_model import BULK_RESPONSE, Item, items_of, resolved, without_references
 from stoa.identity.scim.errors import ScimError, ScimType, not_found
 from stoa.identity.scim.http import Answer, Call, Outcome, Request, Word, error_answer, json_answer, json_of
 from stoa.people.identity_locks import lock_all_identifiers
 from stoa.people.model import Asserted, Refused
 from stoa.people.provisioning import FEW, provision_newcomers
 
-BULK_RESPONSE: Final = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 _ATTEMPTS: Final = 2
 _encode: Final = msgspec.json.Encoder().encode
 _Handler = Callable[[Call], Awaitable[Answer]]

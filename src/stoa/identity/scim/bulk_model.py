@@ -10,6 +10,7 @@ from stoa.identity.scim.errors import ScimError, ScimType, bad, invalid_syntax, 
 from stoa.identity.scim.validation import MAX_DEPTH, described, is_list, is_object
 
 BULK_REQUEST: Final = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
+BULK_RESPONSE: Final = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 MAX_OPERATIONS: Final = 1_000
 MAX_PAYLOAD: Final = 4 * 1_048_576
 _MARK: Final = "bulkId:"

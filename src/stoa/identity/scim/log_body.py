@@ -1,15 +1,18 @@
 """What of a request is written down, and how: secrets never, names as keyed digests, the rest sealed."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Final, cast
+from itertools import islice
+from typing import Any, Final
 from urllib.parse import unquote_plus, urlsplit
 
 import msgspec
 
+from stoa.identity.scim.bulk_model import BULK_RESPONSE
 from stoa.identity.scim.log_model import MOST_ANSWER, MOST_REQUEST, Noted, Sealed
 from stoa.identity.scim.model import LIST_SCHEMA, Mutability
 from stoa.identity.scim.own_model import OwnSchema
@@ -31,9 +34,12 @@ _EQUALS: Final = re.compile(
     r'\b(userName|externalId|emails(?:\[[^\]]*\])?(?:\.value)?)\s+eq\s+"((?:[^"\\]|\\.)*)"', re.IGNORECASE
 )
 _LIST: Final = f'"{LIST_SCHEMA}"'.encode()
+_BULK: Final = f'"{BULK_RESPONSE}"'.encode()
 _DEEPEST: Final = 40
 # Of a name; what is longer is no name of ours.
 _LONGEST_NAME: Final = 300
+# Of a request; in those behind them nobody looks for names.
+_MOST_OPERATIONS: Final = 1_000
 
 
 def is_secret(name: str, more: AbstractSet[str] = frozenset()) -> bool:
@@ -56,35 +62,67 @@ def _secret_parts(name: str) -> tuple[bool, frozenset[str]]:
 # ------------------------------------------------------------------ taking secrets out
 
 
-def without_secrets(
-    value: Any, removed: list[str], more: AbstractSet[str] = frozenset(), at: str = "", depth: int = 0
-) -> Any:
-    """`value`, as JSON, without what is secret. Where something stood is added to `removed`.
+def without_secrets(value: Any, removed: list[str], more: AbstractSet[str] = frozenset()) -> Any:
+    """`value`, as JSON, without what is secret, as far as it is kept. Where something stood is added to `removed`.
 
     An operation of a PATCH whose path names a secret goes as a whole.
     """
-    if depth > _DEEPEST:
-        removed.append(at)
-        return None
-    if is_object(value):
+    return _Cleaning(removed, more).of(value)
+
+
+@dataclass(slots=True)
+class _Cleaning:
+    """left: how much more of the body is kept, in bytes at least. What comes after it would be cut off anyway, and is
+    not looked through: a body of megabytes must not hold up the requests of others.
+    """
+
+    removed: list[str]
+    more: AbstractSet[str]
+    left: int = MOST_REQUEST
+
+    def of(self, value: Any, at: str = "", depth: int = 0) -> Any:
+        if depth > _DEEPEST:
+            self._remove(at)
+            return None
+        if is_object(value):
+            return self._object(value, at, depth)
+        if is_list(value):
+            return self._list(value, at, depth)
+        self.left -= len(value) if isinstance(value, str) else 1
+        return value
+
+    def _object(self, value: Mapping[str, Any], at: str, depth: int) -> dict[str, Any]:
         kept: dict[str, Any] = {}
         for name, one in value.items():
+            if self.left <= 0:
+                break
+            self.left -= len(name) + 3
             place = f"{at}.{name}" if at else name
-            if is_secret(name, more):
-                removed.append(place)
+            if is_secret(name, self.more):
+                self._remove(place)
+            elif not depth and isinstance(one, str) and name.lower() == "filter":
+                # Of a search whose query stands in the body.
+                kept[name] = safe_query(one, self.more)
             else:
-                kept[name] = without_secrets(one, removed, more, place, depth + 1)
+                kept[name] = self.of(one, place, depth + 1)
         return kept
-    if is_list(value):
-        found: list[Any] = []
+
+    def _list(self, value: Sequence[Any], at: str, depth: int) -> list[Any]:
+        kept: list[Any] = []
         for number, one in enumerate(value):
+            if self.left <= 0:
+                break
+            self.left -= 1
             place = f"{at}[{number}]"
-            if is_object(one) and _sets_secret(one, more):
-                removed.append(place)
+            if is_object(one) and _sets_secret(one, self.more):
+                self._remove(place)
             else:
-                found.append(without_secrets(one, removed, more, place, depth + 1))
-        return found
-    return value
+                kept.append(self.of(one, place, depth + 1))
+        return kept
+
+    def _remove(self, place: str) -> None:
+        self.left -= len(place)
+        self.removed.append(place[:_LONGEST_NAME])
 
 
 def _sets_secret(operation: Mapping[str, Any], more: AbstractSet[str]) -> bool:
@@ -127,18 +165,19 @@ def shown_path(path: tuple[str, ...]) -> str:
 
 
 def sealed_of(noted: Noted, more: AbstractSet[str] = frozenset(), why: str = "") -> tuple[Sealed, Any]:
-    """What is sealed of a request, and its body as JSON without secrets; None where there is none.
+    """What is sealed of a request, and its body as JSON; None where there is none.
 
     more: as of `is_secret`.
     """
-    request, removed = noted.request, list[str]()
+    request = noted.request
+    cleaning = _Cleaning([], more)
     body: Any = None
     kept, no_json = b"", False
     if request.body:
         try:
-            body = without_secrets(_decode(request.body), removed, more)
+            body = _decode(request.body)
             # Written anew in any case: of a name that stands twice, what stood first was not looked at.
-            kept = _encode(body)
+            kept = _encode(cleaning.of(body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             body, no_json = None, True
     answer = _answer(noted.answer.body)
@@ -147,9 +186,9 @@ def sealed_of(noted: Noted, more: AbstractSet[str] = frozenset(), why: str = "")
         query=safe_query(noted.arrival.query, more),
         request=kept[:MOST_REQUEST],
         request_bytes=len(request.body),
-        cut=len(kept) > MOST_REQUEST,
+        cut=len(kept) > MOST_REQUEST or cleaning.left <= 0,
         no_json=no_json,
-        removed=removed,
+        removed=cleaning.removed,
         answer=answer[:MOST_ANSWER],
         answer_bytes=len(noted.answer.body),
         answer_cut=len(answer) > MOST_ANSWER,
@@ -159,8 +198,10 @@ def sealed_of(noted: Noted, more: AbstractSet[str] = frozenset(), why: str = "")
 
 def _answer(body: bytes) -> bytes:
     """The answer as it is kept: of a list of several users their ids alone, for such a line is about nobody, and would
-    not go with those whom it shows.
+    not go with those whom it shows; of a long answer to a bulk request the operations that were refused alone.
     """
+    if _BULK in body[:4_000] and len(body) > MOST_ANSWER:
+        return _refused_of(body)
     if _LIST not in body[:4_000]:
         return body
     listed = _decode(body)
@@ -168,6 +209,21 @@ def _answer(body: bytes) -> bytes:
     if len(found) < 2:
         return body
     return _encode({**listed, "Resources": [{"id": one.get("id")} for one in found]})
+
+
+def _refused_of(body: bytes) -> bytes:
+    """Of the answer to a bulk request those operations that were refused, as many as are kept."""
+    told = _decode(body)
+    refused: list[bytes] = []
+    left = MOST_ANSWER - 1_000
+    for operation in told["Operations"]:
+        if "response" in operation:
+            text = _encode(operation)
+            left -= len(text) + 1
+            if left < 0:
+                break
+            refused.append(text)
+    return _encode({**told, "Operations": [msgspec.Raw(one) for one in refused]})
 
 
 def only_resource(body: bytes) -> str | None:
@@ -194,7 +250,9 @@ def names_of(query: str, body: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     if is_object(body):
         _of_document(body, found)
-        for operation in cast("list[Any]", body.get("Operations") or []) if is_list(body.get("Operations")) else []:
+        given: Any = body.get("Operations")
+        operations: list[Any] = given if is_list(given) else []
+        for operation in islice(operations, _MOST_OPERATIONS):
             if is_object(operation):
                 _of_operation(operation, found)
     asked = unquote_plus(query) if query else ""

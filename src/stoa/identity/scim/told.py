@@ -62,11 +62,24 @@ def told(line: Line, detail: str, gettext: Gettext) -> Told:
                 _("An administrator of the tenant approves or rejects the run below."),
             )
         case Word.MIXED:
-            return Told(_("It did several things, some of which went well."), detail)
+            return _several(line, gettext)
         case _ if line.outcome == FAILED:
             return _failed(line, gettext)
         case _:
             return _refused(line, detail, gettext)
+
+
+def _several(line: Line, gettext: Gettext) -> Told:
+    """Of a bulk request, whose reason tells how many of its operations came to what."""
+    _ = gettext
+    what, why = _("It did several things, each of which went well or not by itself."), line.reason
+    if not any(why.endswith(f" {word}") or f" {word}," in why for word in (Word.REFUSED, FAILED)):
+        return Told(what, why)
+    advice = _(
+        "The answer below says of each operation that was refused why it was. The admin of the identity provider "
+        "corrects these; the others are done, and need not be sent again."
+    )
+    return Told(what, why, advice)
 
 
 def _because(line: Line, gettext: Gettext) -> str:
