@@ -7,6 +7,7 @@ import pytest
 
 from stoa.changes import actions, queries
 from stoa.changes.model import NewRun, NoSuchRun, Run, RunKind, RunState, WrongState
+from stoa.changes.undoing import TARGETS
 from stoa.db.database import Database
 from stoa.kernel.ids import RunId, SourceId, TenantId, new_id
 
@@ -153,3 +154,19 @@ async def test_of_two_who_decide_at_once_one_is_told(database: Database, tenant_
     async with database.tenant(tenant_id) as tx:
         with pytest.raises(WrongState, match="is rejected and cannot become approved"):
             await queries.enter(tx, run, RunState.APPROVED)
+
+
+async def test_what_is_undone_of_groups_waits_until_people_are_decided(
+    database: Database, tenant_id: TenantId, hr: SourceId
+) -> None:
+    async with database.tenant(tenant_id) as tx:
+        people, groups = await actions.queue_undo_since(tx, hr, tx.now, TARGETS)
+        await tx.execute("UPDATE run SET state = 'planned' WHERE run_id = ANY($1)", [people.run_id, groups.run_id])
+        with pytest.raises(WrongState, match=f"the run {people.run_id}, which comes before it") as refused:
+            await actions.approve(tx, groups.run_id)
+        assert refused.value.hint
+        await actions.approve(tx, people.run_id)
+        assert (await actions.approve(tx, groups.run_id)).state is RunState.APPROVED
+        found = await queries.next_open_run(tx, hr)
+        assert found is not None
+        assert found.run_id == people.run_id

@@ -13,6 +13,7 @@ from stoa.changes.holding import HELD_ALERT as HELD_ALERT
 from stoa.changes.holding import alert_key
 from stoa.changes.model import NewRun, Run, RunKind, RunState, WrongState
 from stoa.changes.rules import FINISHED
+from stoa.changes.undoing import TARGETS
 from stoa.db.transactions import TenantTx
 from stoa.jobs.actions import enqueue
 from stoa.kernel.ids import RunId, SourceId
@@ -41,12 +42,18 @@ async def approve(tx: TenantTx, run_id: RunId, *, note: str | None = None) -> Ru
     note: why, for whoever looks at it later; see `checked_note`.
 
     When another run has changed the source's records since the plan was made, the worker finds the run stale instead of
-    applying it. Raises WrongState when the run is in neither state, or could not be planned at all.
+    applying it. Raises WrongState when the run is in neither state, could not be planned at all, or undoes what a
+    source did to groups before it is decided what becomes of its people.
     """
     run = await queries.run_by_id(tx, run_id, lock=True)
     if run.state not in {RunState.HELD, RunState.PLANNED}:
         raise WrongState(
             f"The run {run_id} is {run.state}; only a held or planned run can be approved.", hint=_what_now(run)
+        )
+    if run.since is not None and (first := await _before_it(tx, run)) is not None:
+        raise WrongState(
+            f"The run {run_id} undoes what a source did, and so does the run {first}, which comes before it and waits.",
+            hint="Approve or reject that one first: it puts people back, and only who is there goes back into a group.",
         )
     if run.figures.get("blocked"):
         raise WrongState(
@@ -58,6 +65,15 @@ async def approve(tx: TenantTx, run_id: RunId, *, note: str | None = None) -> Ru
     await resolve_alerts(tx, HELD_ALERT, alert_key(run))
     await wake_source(tx, run.source_id)
     return approved
+
+
+async def _before_it(tx: TenantTx, run: Run) -> RunId | None:
+    """The run that undoes the same of another target, must come first, and has not been decided on."""
+    return await tx.fetchval(
+        """SELECT run_id FROM run WHERE tenant_id = $1 AND source_id = $2 AND since = $3 AND target = ANY($4)
+        AND state IN ('queued', 'planning', 'planned', 'held') LIMIT 1""",
+        *(tx.tenant_id, run.source_id, run.since, TARGETS[: TARGETS.index(run.target)]),
+    )
 
 
 async def reject(tx: TenantTx, run_id: RunId, *, note: str | None = None) -> Run:
