@@ -143,7 +143,7 @@ async def _made(world: World, company: Company) -> dict[str, object]:
 async def _duplicates(tx: TenantTx, source_id: SourceId) -> tuple[UUID, UUID, UUID]:
     """An open pair, a merge, and one of the pair."""
     made = [(await make_person(tx, source_id, f"twin-{n}-{secrets.token_hex(3)}"))[1] for n in range(4)]
-    done = await merge(tx, MergeAsk(made[0], made[1], note="Two records of one person."), references())
+    done = await merge(tx, MergeAsk(made[0], made[1], note="Twins"), references())
     pair_id, (a, b) = new_id(), sorted(made[2:])
     await tx.execute(
         """INSERT INTO duplicate_pair
