@@ -173,6 +173,10 @@ SEQUENCE_GRANTS: Final = {
 FUNCTIONS: Final[dict[str, frozenset[str]]] = {
     "secure_tenant_table": frozenset(),
     "write_entry": frozenset({"stoa_app", "stoa_sync"}),
+    **dict.fromkeys(
+        ("access_token_unchanged", "credential_unchanged", "scim_schemas_unchanged"),
+        frozenset({"stoa_app", "stoa_sync"}),
+    ),
 }
 SECURITY_DEFINERS: Final[frozenset[str]] = frozenset()
 

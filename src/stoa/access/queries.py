@@ -137,17 +137,11 @@ def unchanged_query(tenant_id: TenantId, token: str, found: Credential) -> str:
     if digest is None or found.marks is None:
         return ""
     mark, client_mark = found.marks
-    table = "access_token" if found.kind == "access_token" else "credential"
-    text = (
-        f"SELECT FROM {table} WHERE tenant_id = '{tenant_id!s}' AND token_hash = '\\x{digest.hex()}' "
-        f"AND xmin = '{mark:d}'::xid"
-    )
-    if found.client_id is None or client_mark is None:
-        return text
-    return (
-        f"{text} AND EXISTS (SELECT FROM api_client WHERE tenant_id = '{tenant_id!s}' "
-        f"AND client_id = '{found.client_id!s}' AND xmin = '{client_mark:d}'::xid)"
-    )
+    of = "access_token" if found.kind == "access_token" else "credential"
+    marks = f"'{mark:d}'::xid, NULL, NULL"
+    if found.client_id is not None and client_mark is not None:
+        marks = f"'{mark:d}'::xid, '{found.client_id!s}'::uuid, '{client_mark:d}'::xid"
+    return f"SELECT WHERE {of}_unchanged('{tenant_id!s}'::uuid, '\\x{digest.hex()}'::bytea, {marks})"
 
 
 def _in_force(row: Row) -> Credential:

@@ -35,11 +35,12 @@ CROSS JOIN LATERAL (
   SELECT entry_no, n, digest FROM entry WHERE tenant_id = $1 AND first_seq IS NULL ORDER BY entry_no LIMIT $2) AS e
 WHERE h.tenant_id = $1 ORDER BY e.entry_no"""
 
+# The range keeps a planner without statistics from reading the tenant's whole log.
 _NUMBER: Final = """
 WITH head AS (UPDATE event_head SET next_seq = $5, chain = $6 WHERE tenant_id = $1)
 UPDATE entry SET first_seq = v.first_seq, chain = v.chain
 FROM unnest($2::bigint[], $3::bigint[], $4::bytea[]) AS v(entry_no, first_seq, chain)
-WHERE entry.tenant_id = $1 AND entry.entry_no = v.entry_no"""
+WHERE entry.tenant_id = $1 AND entry.entry_no = v.entry_no AND entry.entry_no BETWEEN $7 AND $8"""
 
 
 def emit(tx: TenantTx, event: Event, *, run_id: RunId | None = None) -> None:
@@ -141,6 +142,8 @@ async def number_entries(
         [entry.chain for entry in numbered],
         after.next_seq,
         after.chain,
+        numbered[0].entry_no,
+        numbered[-1].entry_no,
     )
     metrics.NUMBERED.inc(after.next_seq - head.next_seq)
     tx.memo[_NUMBERED_TO] = after.next_seq - 1

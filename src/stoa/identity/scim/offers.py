@@ -27,26 +27,31 @@ class Offers:
 
     _known: dict[TenantId, Offered] = field(default_factory=dict[TenantId, Offered])
 
-    def unchanged(self, tenant_id: TenantId, also: str) -> str:
-        """The query of `Database.tenant` (its `also`) with the question whether the schemas are as they are known here.
+    def unchanged(self, tenant_id: TenantId, also: str) -> tuple[str, Offered | None]:
+        """The query of `Database.tenant` (its `also`) with the question whether the schemas are as they are known here,
+        and what is known: `of` is given it.
 
         also: a SELECT whose condition can be added to; empty if nothing is asked, and then this asks nothing either.
         """
         known = self._known.get(tenant_id)
         if not also or known is None:
-            return also
+            return also, None
         newer = f"SELECT FROM scim_schema_set WHERE tenant_id = '{tenant_id!s}' AND version > {known.version:d}"
-        return f"{also} AND NOT EXISTS ({newer})"
+        return f"{also} AND NOT EXISTS ({newer})", known
 
-    async def of(self, tx: TenantTx) -> Offered:
+    async def of(self, tx: TenantTx, asked: Offered | None) -> Offered:
         """What holds in the tenant; without a look at the database if the transaction's beginning said that it is as
         it was.
+
+        asked: what that question was about, and not what another request has read since.
         """
+        if asked is not None and tx.found:
+            return asked
         known = self._known.get(tx.tenant_id)
-        if known is not None and (tx.found or await schemas_version(tx) == known.version):
+        if known is not None and await schemas_version(tx) == known.version:
             return known
+        fresh = await offered_in(tx)
         if len(self._known) >= _MOST:
             self._known.clear()
-        fresh = await offered_in(tx)
         self._known[tx.tenant_id] = fresh
         return fresh
