@@ -8,7 +8,7 @@ import pytest
 from stoa.db.database import Database
 from stoa.identity.scim import own_actions
 from stoa.identity.scim.model import ENTERPRISE_SCHEMA
-from stoa.identity.scim.offers import offered_in
+from stoa.identity.scim.offers import Offers, offered_in
 from stoa.identity.scim.own_model import OwnAttribute
 from stoa.identity.scim.own_rules import SchemaClash
 from stoa.kernel.filters import require_bound
@@ -107,6 +107,7 @@ async def test_values_are_checked_and_patched_by_it(database: Database, scim: Sc
     for wrong in (
         {"remote": "maybe"}, {"grade": 1.5}, {"grade": True}, {"quota": "x"}, {"since": "yesterday"}, {"tags": "x"},
         {"since": "2026-03-01T09:00:00"}, {"desk": "x"}, {"shoeSize": 9}, {"desk": {"shoe": 1}}, {"grade": 2**70}, {},
+        {"grade": 10**400}, {"quota": -(10**400)},
     ):  # fmt: skip
         answer = await scim(
             "POST", "/Users", {"userName": "u", URN: {"badge": "x", "unit": "1"} | wrong if wrong else {"badge": "x"}}
@@ -181,6 +182,21 @@ async def test_discovery_says_what_holds_at_once_and_in_this_tenant_alone(
     async with database.tenant(scim.tenant_id) as tx:
         await own_actions.restore_schema(tx, schema_id)
     assert (await scim("GET", f"/Schemas/{URN}")).status_code == 200
+
+
+async def test_what_another_request_read_meanwhile_is_not_taken_for_what_holds(database: Database, scim: Scim) -> None:
+    offers = Offers()
+    also, asked = offers.unchanged(scim.tenant_id, "SELECT")
+    async with database.tenant(scim.tenant_id) as tx:
+        assert (await offers.of(tx, None)).own == ()
+    await describe(database, scim, "badge")
+    async with database.tenant(scim.tenant_id, also=also) as tx:
+        assert tx.found
+        assert [one.urn for one in (await offers.of(tx, asked)).own] == [URN]
+    also, asked = offers.unchanged(scim.tenant_id, "SELECT WHERE true")
+    async with database.tenant(scim.tenant_id, also=also) as tx:
+        assert tx.found
+        assert await offers.of(tx, asked) is asked
 
 
 async def test_a_schema_only_grows(database: Database, scim: Scim) -> None:

@@ -36,8 +36,7 @@ class Offers:
         known = self._known.get(tenant_id)
         if not also or known is None:
             return also, None
-        newer = f"SELECT FROM scim_schema_set WHERE tenant_id = '{tenant_id!s}' AND version > {known.version:d}"
-        return f"{also} AND NOT EXISTS ({newer})", known
+        return f"{also} AND scim_schemas_unchanged('{tenant_id!s}'::uuid, {known.version:d})", known
 
     async def of(self, tx: TenantTx, asked: Offered | None) -> Offered:
         """What holds in the tenant; without a look at the database if the transaction's beginning said that it is as

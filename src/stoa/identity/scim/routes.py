@@ -255,7 +255,7 @@ def _later(seconds: int, detail: str = "The database is busy or away. Try again.
 async def _visited(visit: _Visit, request: Request, query: str, found: _Found | None) -> Answer:
     service = visit.service
     _, unchanged = service.senders.known(visit.tenant_id, visit.token)
-    also = service.offers.unchanged(visit.tenant_id, unchanged)
+    also, held = service.offers.unchanged(visit.tenant_id, unchanged)
     async with service.database.tenant(visit.tenant_id, also=also, one_plan=_writes(request)) as tx:
         known = await sender(tx, service.senders, visit.token, visit.trace_id, visit.arrival.address)
         if known is not None:
@@ -266,7 +266,7 @@ async def _visited(visit: _Visit, request: Request, query: str, found: _Found | 
             asked = Request(request.method, request.path, query_of(query), request.headers, request.body)
             address = f"{service.base_url}/t/{visit.slug}/scim/v2"
             resource_id = "" if found is None else found.resource_id
-            offered = await service.offers.of(tx)
+            offered = await service.offers.of(tx, held)
             return await handler(Call(tx, credential, source_id, asked, resource_id, address, offered))
     raise await refusal(service.failures, visit.tenant_id, visit.token, visit.arrival)
 

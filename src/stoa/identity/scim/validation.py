@@ -220,7 +220,8 @@ def _check_number(kind: Kind, value: object, where: str) -> None:
     ):
         wanted = "a whole number" if kind is Kind.INTEGER else "a number"
         raise invalid_value(f'"{where}" must be {wanted}, not {described(value)}.')
-    if not isfinite(value) or abs(value) >= _INTEGER:
+    # In this order: a whole number may be too long to be asked whether it is finite.
+    if abs(value) >= _INTEGER or not isfinite(value):
         raise invalid_value(f'"{where}" holds a number beyond 64 bits.')
 
 
