@@ -4,19 +4,17 @@ import pytest
 
 from stoa.changes import actions as runs
 from stoa.changes import queries
-from stoa.changes.model import RunState
+from stoa.changes.model import NewRun, RunKind, RunState
 from stoa.kernel.ids import RunId
 from stoa.people import actions as people
-from stoa.people.groups_model import (
-    Delta,
-    GroupChanged,
-    GroupUnchanged,
-)
+from stoa.people.groups_model import Delta, GroupChanged, GroupUnchanged
+from stoa.people.groups_target import Groups
 from stoa.people.guard_rules import Guard, GuardKind
 from stoa.people.model import Changed
 from stoa.people.queries import record_by_resource
 from stoa.people.roles import settle_roles
 from stoa.people.roles_model import Role
+from stoa.people.target import People
 
 from .group_runs import apply, rollback
 from .making import apply as apply_people
@@ -179,3 +177,25 @@ async def test_the_last_admin_stays_one_until_somebody_has_decided(idp: Idp) -> 
     async with idp.database.tenant(idp.tenant_id) as tx:
         await settle_roles(tx, idp.persons, None)
     assert await idp.roles() == {1: {"admin"}}
+
+
+async def test_undoing_the_group_of_the_last_admins_is_doubted(idp: Idp, clock: Clock) -> None:
+    await idp.give(await idp.make("Others", 1), Role.ADMIN)
+    clock.next_hour()
+    await idp.give(await idp.make("Admins", 0, 1), Role.ADMIN)
+    window = await idp.window()
+
+    async def doubted() -> list[str]:
+        async with idp.database.tenant(idp.tenant_id) as tx:
+            undone = await queries.run_by_id(tx, window)
+            run = await queries.insert_run(tx, NewRun(RunKind.ROLLBACK, "group", idp.source_id, of_run=window))
+            run = await queries.enter(tx, run, RunState.PLANNING)
+            await Groups().plan_rollback(tx, run, undone)
+            found = [reason.code for reason in await People().doubts(tx, run, "Somebody")]
+            await queries.enter(tx, run, RunState.ERRORED)
+            return found
+
+    assert await doubted() == []
+    async with idp.database.tenant(idp.tenant_id) as tx:
+        await tx.execute("UPDATE person SET active = false WHERE person_id = $1", idp.persons[1])
+    assert await doubted() == ["last_admin"]

@@ -122,6 +122,22 @@ async def test_a_report_that_shuts_out_the_last_admin_is_held(office: Office) ->
     assert (await office.approve(held)).state is RunState.APPLIED
 
 
+async def test_an_undo_that_shuts_out_the_last_admin_is_held(office: Office) -> None:
+    (first,) = await office.fetch("SELECT run_id FROM run WHERE tenant_id = $1 AND kind = 'sync'")
+    async with office.database.tenant(office.tenant_id) as tx:
+        await tx.execute(
+            """INSERT INTO person_role (tenant_id, person_id, role, since)
+            SELECT tenant_id, person_id, 'admin', $2 FROM person WHERE tenant_id = $1 AND active LIMIT 1""",
+            *(tx.tenant_id, tx.now),
+        )
+    held = await office.roll_back(await office.run(first["run_id"]))
+    assert (held.state, [reason["code"] for reason in held.reasons]) == (RunState.HELD, ["last_admin"])
+    assert held.reasons[0]["detail"].startswith("Undoing what ")
+    assert ("run_held", "open") in await office.alerts()
+    assert (await office.approve(held)).state is RunState.APPLIED
+    assert ("run_held", "open") not in await office.alerts()
+
+
 async def test_the_owner_is_mailed_when_a_run_is_held(office: Office) -> None:
     office.fault("half_rows")
     held = await office.sync()

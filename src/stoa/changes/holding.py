@@ -31,9 +31,14 @@ class Collecting:
 
 def alert_key(run: Run) -> str:
     """The key of the alert that says that a run waits."""
-    if run.kind is RunKind.SCIM_HOLD:
-        return f"{run.source_id}/{run.target}"
-    return str(run.source_id)
+    match run.kind:
+        case RunKind.SCIM_HOLD:
+            return f"{run.source_id}/{run.target}"
+        case RunKind.ROLLBACK:
+            # The next report says nothing of it.
+            return f"{run.source_id}/{run.run_id}"
+        case _:
+            return str(run.source_id)
 
 
 async def collect(tx: TenantTx, source_id: SourceId, target: str, reason: Reason, title: str) -> RunId:

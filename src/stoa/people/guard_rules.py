@@ -140,12 +140,20 @@ _KEPT: Final[Mapping[GuardKind, str]] = {
 }
 
 
-def last_admin(source: str) -> Reason:
-    """Why the last administrator's loss of access or role waits."""
+def last_admin(who: str) -> Reason:
+    """Why the last administrator's loss of access or role, which a client was told is done, waits. who: does it."""
+    return _last_admin(who, "reject it, which puts back what was said")
+
+
+def last_admin_of_plan(who: str) -> Reason:
+    """Why a plan that takes access or role from the last administrator waits. who: would do it."""
+    return _last_admin(who, "reject it, and nothing changes")
+
+
+def _last_admin(who: str, otherwise: str) -> Reason:
     return Reason(
         code=LAST_ADMIN,
-        detail=f"{source} would take access or the role admin from the last active person who has it. Nobody of the "
+        detail=f"{who} would take access or the role admin from the last active person who has it. Nobody of the "
         "tenant could administer it any more, so this waits, whatever the thresholds say.",
-        hint="Give another person the role admin first, then approve the run; or reject it, which puts back what was "
-        "said.",
+        hint=f"Give another person the role admin first, then approve the run; or {otherwise}.",
     )

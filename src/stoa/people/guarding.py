@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from stoa.changes.holding import close_if_empty, codes_of, collect, collecting
-from stoa.changes.model import Reason
+from stoa.changes.model import Reason, Run
 from stoa.db.transactions import Row, TenantTx
 from stoa.kernel.ids import PersonId, RunId, SourceId, new_id
 from stoa.people import guard_rules as rules
@@ -218,16 +218,32 @@ async def _anybody_is_admin(tx: TenantTx, person_ids: Collection[PersonId]) -> b
     )
 
 
-async def shuts_everybody_out(tx: TenantTx, run_id: RunId) -> bool:
-    """Whether a run's plan takes a record, or its access, from every active person with the role admin."""
-    return await tx.fetchval(
-        """SELECT count(*) > 0 AND bool_and(EXISTS (SELECT FROM change c
-          WHERE c.tenant_id = $1 AND c.person_id = h.person_id AND c.run_id = $2 AND c.state = 'planned'
-            AND c.action IN ('deactivate', 'remove')))
-        FROM person_role h JOIN person p ON p.tenant_id = $1 AND p.person_id = h.person_id
-        WHERE h.tenant_id = $1 AND h.role = 'admin' AND p.active""",
-        *(tx.tenant_id, run_id),
-    )
+# $2 the run, $3 whether it is about memberships. Whose record or access it takes is not left, nor who is an admin by
+# memberships alone that it ends.
+_LEFT_BY_PLAN: Final = """
+WITH ending AS MATERIALIZED (
+  SELECT c.resource_id, split_part(c.subject, '/', 1)::uuid AS group_id FROM change c
+  WHERE $3 AND c.tenant_id = $1 AND c.run_id = $2 AND c.state = 'planned' AND c.action = 'remove'
+    AND strpos(c.subject, '/') > 0
+)
+SELECT bool_or(by_groups.stays IS NOT FALSE AND ($3 OR NOT EXISTS (SELECT FROM change c
+    WHERE c.tenant_id = $1 AND c.person_id = h.person_id AND c.run_id = $2 AND c.state = 'planned'
+      AND c.action IN ('deactivate', 'remove'))))
+FROM person_role h JOIN person p ON p.tenant_id = $1 AND p.person_id = h.person_id
+CROSS JOIN LATERAL (SELECT bool_or(e.group_id IS NULL) AS stays FROM source_record r
+  JOIN group_member m ON m.tenant_id = $1 AND m.resource_id = r.resource_id AND m.in_force
+  JOIN role_rule u ON u.tenant_id = $1 AND u.group_id = m.group_id AND u.role = 'admin'
+  LEFT JOIN ending e ON e.group_id = m.group_id AND e.resource_id = m.resource_id
+  WHERE r.tenant_id = $1 AND r.person_id = h.person_id) AS by_groups
+WHERE h.tenant_id = $1 AND h.role = 'admin' AND p.active"""
+
+
+async def shuts_everybody_out(tx: TenantTx, run: Run) -> bool:
+    """Whether a run's plan takes a record, access, or what makes them one from every active person with the role
+    admin. Where there is none, nobody is shut out.
+    """
+    of_groups = run.target == TARGET_OF[GuardKind.EMPTY_GROUP]
+    return await tx.fetchval(_LEFT_BY_PLAN, tx.tenant_id, run.run_id, of_groups) is False
 
 
 # ------------------------------------------------------------------ holds

@@ -13,7 +13,7 @@ from stoa.people.bulk import apply_batch
 from stoa.people.dates import tenant_today
 from stoa.people.fields import FIELDS
 from stoa.people.groups_leaving import leave_groups
-from stoa.people.guard_rules import last_admin
+from stoa.people.guard_rules import last_admin_of_plan
 from stoa.people.guarding import shuts_everybody_out
 from stoa.people.journal import TARGET
 from stoa.people.plan import clear_stage, plan_due, plan_report, redone
@@ -86,9 +86,9 @@ class People:
         """See `sync.target.SyncTarget`."""
         return await redone(tx, run)
 
-    async def doubts(self, tx: TenantTx, run: Run, source: str) -> list[Reason]:
+    async def doubts(self, tx: TenantTx, run: Run, who: str) -> list[Reason]:
         """See `sync.target.SyncTarget`."""
-        return [last_admin(source)] if await shuts_everybody_out(tx, run.run_id) else []
+        return [last_admin_of_plan(who)] if await shuts_everybody_out(tx, run) else []
 
     async def untouched_since(self, tx: TenantTx, run: Run) -> bool:
         """See `sync.target.SyncTarget`."""

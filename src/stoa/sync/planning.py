@@ -13,6 +13,7 @@ from stoa.changes import queries
 from stoa.changes.actions import FAILED_ALERT, HELD_ALERT
 from stoa.changes.apply import Working
 from stoa.changes.counting import counted
+from stoa.changes.holding import alert_key
 from stoa.changes.model import Action, Reason, Run, RunState
 from stoa.changes.rules import DEFAULT_THRESHOLDS, Threshold, tripped
 from stoa.changes.target import Target
@@ -27,6 +28,7 @@ from stoa.sync.opening import OpenConnection, Opener, threshold
 from stoa.sync.rowhash import with_keys_and_hash
 from stoa.sync.scratch import scratch_folder
 from stoa.sync.target import Planned, SyncTarget
+from stoa.tenants import queries as tenants
 from stoa.tenants.model import Tenant
 
 
@@ -93,7 +95,15 @@ class Planner:
             if run.since is not None and not plan.changes:
                 # One run for each target: nobody is asked about one that has nothing to do.
                 return await queries.enter(tx, run, RunState.APPLIED, finished_at=tx.now, **told)
-            return await queries.enter(tx, run, RunState.PLANNED, **told)
+            source = await tenants.source(tx, run.source_id)
+            assert source is not None
+            who = f"Undoing what {source.name} did"
+            reasons = await self.target.doubts(tx, run, who)
+            if not reasons:
+                return await queries.enter(tx, run, RunState.PLANNED, **told)
+            held = await queries.enter(tx, run, RunState.HELD, reasons=[r.as_json() for r in reasons], **told)
+            await _tell_held(tx, held, await tenants.tenant(tx), who, reasons)
+            return held
 
     async def _begin(self, work: Working, run: Run) -> Run:
         async with work.database.tenant(work.tenant_id, work.origin, role="sync") as tx:
@@ -193,7 +203,7 @@ class Planner:
             )
             await _overtake(tx, planned_run)
             if state is RunState.HELD:
-                await _tell_held(tx, planned_run, opened, reasons)
+                await _tell_held(tx, planned_run, opened.tenant, f"A sync of {opened.name}", reasons)
             return planned_run
 
     async def _hold_unreadable(self, work: Working, run: Run, refused: FeedRefused, started: float) -> Run:
@@ -207,7 +217,8 @@ class Planner:
             )
             await _overtake(tx, held)
             assert run.connection_id is not None
-            await _tell_held(tx, held, await self.opener.open(tx, run.connection_id), [reason])
+            opened = await self.opener.open(tx, run.connection_id)
+            await _tell_held(tx, held, opened.tenant, f"A sync of {opened.name}", [reason])
             return held
 
     async def fail(self, work: Working, run: Run, problem: Problem) -> Run:
@@ -260,11 +271,9 @@ async def _overtake(tx: TenantTx, run: Run) -> None:
         await resolve_alerts(tx, HELD_ALERT, str(run.source_id))
 
 
-async def _tell_held(tx: TenantTx, run: Run, opened: OpenConnection, reasons: list[Reason]) -> None:
-    tenant: Tenant = opened.tenant
+async def _tell_held(tx: TenantTx, run: Run, tenant: Tenant, what: str, reasons: list[Reason]) -> None:
     detail = " ".join(r.detail for r in reasons)
     hint = f"Look at it with `stoa sync show {tenant.slug} {run.run_id}`, then approve or reject it."
     await raise_alert(
-        tx, HELD_ALERT, str(run.source_id), "warning", f"A sync of {opened.name} is held", detail, hint,
-        run_id=run.run_id,
+        tx, HELD_ALERT, alert_key(run), "warning", f"{what} is held", detail, hint, run_id=run.run_id,
     )  # fmt: skip

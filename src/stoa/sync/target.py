@@ -48,8 +48,11 @@ class SyncTarget(Target, Protocol):
         """How many planned changes would bring back something that was undone."""
         ...
 
-    async def doubts(self, tx: TenantTx, run: Run, source: str) -> list[Reason]:
-        """What of the plan must wait for a person whatever the thresholds say. source: what to call it."""
+    async def doubts(self, tx: TenantTx, run: Run, who: str) -> list[Reason]:
+        """What of the plan must wait for a person whatever the thresholds say; also of a rollback of another target.
+
+        who: what to call what would do it, at the beginning of a sentence.
+        """
         ...
 
     async def untouched_since(self, tx: TenantTx, run: Run) -> bool:
