@@ -87,7 +87,7 @@ async def viewer(database: Database, people_at: Browsers, tenant_id: TenantId) -
 
 
 def token_in(page: httpx2.Response) -> str:
-    found = re.search(r'<dd id="token">.*?<code[^>]*>(stoa_scim_[^<]+)</code>', page.text, re.DOTALL)
+    found = re.search(r'<td id="token">.*?<code[^>]*>(stoa_scim_[^<]+)</code>', page.text, re.DOTALL)
     assert found is not None
     return found[1]
 
