@@ -41,6 +41,14 @@ async def _writes_while_reading(visit: Visit) -> Response:
     return await _inside(visit)
 
 
+async def _meets_another(visit: Visit) -> Response:
+    async with visit.writing() as one, visit.writing() as other:
+        await one.execute("SELECT pg_advisory_xact_lock(7)")
+        await other.execute("SET LOCAL lock_timeout = 20")
+        await other.execute("SELECT pg_advisory_xact_lock(7)")
+    return await _inside(visit)
+
+
 async def _conflict(visit: Visit) -> Response:
     raise Conflict("The run <7> was decided already.", hint="Open it to see by whom.")
 
@@ -69,6 +77,7 @@ def _pages(shell: Shell) -> Sequence[BaseRoute]:
         tenant_page(shell, "/bad", _bad),
         tenant_page(shell, "/things/{thing}", _one),
         tenant_action(shell, "/approve", _inside, Permission.RUN_DECIDE),
+        tenant_action(shell, "/met", _meets_another, Permission.RUN_DECIDE),
     ]
 
 
@@ -217,6 +226,13 @@ async def test_a_question_that_costs_too_much_is_answered_in_words(admin: httpx2
     assert "takes longer than ten seconds" in text_of(answer)
     assert "Ask for less" in text_of(answer)
     assert (await admin.get(f"{acme}/limit")).text == "10s"
+
+
+async def test_who_had_to_give_way_is_told_in_words(admin: httpx2.AsyncClient, acme: str) -> None:
+    answer = await admin.post(f"{acme}/met")
+    assert answer.status_code == 409
+    assert "at the same moment, so nothing was done" in text_of(answer)
+    assert "do it again" in text_of(answer)
 
 
 async def test_a_page_that_reads_cannot_write(admin: httpx2.AsyncClient, acme: str) -> None:

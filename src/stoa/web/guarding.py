@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from stoa.access.permissions import Permission, may
 from stoa.access.sessions import Entry, entry_of
-from stoa.db.errors import TookTooLong
+from stoa.db.errors import COLLISION, TookTooLong
 from stoa.kernel.problems import NotFound, Problem
 from stoa.web.access_cookies import session_token
 from stoa.web.errors import problem_page
@@ -55,6 +55,16 @@ class TooSlow(Problem):
     status = 503
 
 
+class Collided(Problem):
+    """Somebody else changed the same at the same moment, and the database had this one give way. Nothing was done.
+
+    Do it again.
+    """
+
+    code = "collided"
+    status = 409
+
+
 @dataclass(frozen=True, slots=True)
 class _Gate:
     """One route's conditions.
@@ -85,6 +95,12 @@ class _Gate:
                 hint="Ask for less: add a condition on a name, an id or a time, or search instead of filtering.",
             )
             return problem_page(self.shell.pages, request, slow, reference=None)
+        except COLLISION:
+            collided = Collided(
+                "Somebody else changed the same at the same moment, so nothing was done.",
+                hint="Go back, look at it anew, and do it again.",
+            )
+            return problem_page(self.shell.pages, request, collided, reference=None)
 
     async def _answer(self, request: Request) -> Response:
         if self.is_open:
