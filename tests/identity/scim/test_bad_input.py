@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stoa.identity.scim.bulk_model import BULK_REQUEST
 from stoa.identity.scim.http import MAX_BODY
 from tests.identity.conftest import Scim, patch_body
 from tests.identity.scim.test_entrance import assert_error
@@ -176,3 +177,30 @@ async def test_nonsense_is_never_a_500(
         statuses.append((await scim("PATCH", f"/Users/{one['id']}", patch)).status_code)
         statuses.append((await scim("PUT", f"/Users/{one['id']}", {"userName": "put"} | body)).status_code)
     assert set(statuses) <= {200, 201, 400, 409}
+
+
+async def test_filters_in_paths_that_would_hold_up_everybody_are_refused(scim: Scim) -> None:
+    ada = await scim.make("ada", emails=[{"value": f"{n}@example.com"} for n in range(400)])
+    group = (await scim("POST", "/Groups", {"displayName": "G", "members": [{"value": ada["id"]}]})).json()
+    terms = " or ".join(f'value eq "{n}"' for n in range(90))
+    costly = {"op": "remove", "path": f"emails[{terms}]"}
+    many = [{"op": "remove", "path": "emails", "value": [str(n) for n in range(300)]}] * 20
+    for operations, scim_type in (
+        ([costly] * 10, "tooMany"),
+        (many[:2], "tooMany"),
+        (many, "invalidValue"),
+        ([{"op": "remove", "path": "emails", "value": ["x"] * 10_000}], "invalidValue"),
+        ([{"op": "add", "value": {f"name.x{n}": "y" for n in range(2_000)}}], "invalidValue"),
+    ):
+        answer = await scim("PATCH", f"/Users/{ada['id']}", patch_body(*operations))
+        assert (answer.status_code, answer.json()["scimType"]) == (400, scim_type), answer.text
+    # All operations of a bulk request share what there is.
+    one = {"method": "PATCH", "path": f"/Users/{ada['id']}", "data": patch_body(*[costly] * 3)}
+    bulk = await scim("POST", "/Bulk", {"schemas": [BULK_REQUEST], "Operations": [one] * 5})
+    assert [one["status"] for one in bulk.json()["Operations"]] == ["200", "200", "400", "400", "400"]
+    # Of a group's members as of any other values, and what clients send is far below it.
+    removal = {"op": "remove", "path": "members[" + " or ".join(['type eq "x"'] * 100) + "]"}
+    answer = await scim("PATCH", f"/Groups/{group['id']}", patch_body(*[removal] * 600))
+    assert answer.status_code == 204
+    few = [{"op": "remove", "path": f'emails[value eq "{n}@example.com"]'} for n in range(200)]
+    assert len((await scim.patch(ada["id"], *few))["emails"]) == 200

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stoa.identity.scim.dialects import operations_of
+from stoa.identity.scim.effort import Effort
 from stoa.identity.scim.groups_patch import memberships, split_operations
 from stoa.identity.scim.model import GROUP_SCHEMA, Document
 from stoa.people.groups_model import Delta, Replaced
@@ -83,7 +84,7 @@ def done(members: frozenset[UUID], sent: list[dict[str, Any]]) -> frozenset[UUID
     async def elements() -> list[Document]:
         return [{"value": str(one), "type": "User"} for one in members]
 
-    match asyncio.run(memberships(edits, elements)):
+    match asyncio.run(memberships(edits, elements, Effort())):
         case None:
             return members
         case Replaced(ids):

@@ -11,6 +11,7 @@ from typing import Final, assert_never
 from stoa.identity.scim import groups_wire as wire
 from stoa.identity.scim import searching
 from stoa.identity.scim.dialects import normalised_operations, normalised_resource, operations_of
+from stoa.identity.scim.effort import effort_of
 from stoa.identity.scim.errors import ScimError, ScimType, bad, error_body, not_found
 from stoa.identity.scim.groups_catalogue import BINDING, CATALOGUE, SORTS
 from stoa.identity.scim.groups_patch import memberships, split_members, split_operations
@@ -147,13 +148,15 @@ async def patch(call: Call) -> Answer:
     group = await _group(call, lock=True)
     asserted: GroupAsserted | None = None
     if operations:
-        asserted = wire.asserted(patched(GROUPS, wire.document_of(group), operations))
+        standing = wire.document_of(group)
+        call.effort.spend(effort_of(standing, operations))
+        asserted = wire.asserted(patched(GROUPS, standing, operations))
 
     async def elements() -> list[Document]:
         there = await queries.members_of(call.tx, [group.group_id])
         return wire.members_shown(there[group.group_id], call.base_url, names=True)
 
-    outcome = await _change(call, group, asserted, await memberships(edits, elements))
+    outcome = await _change(call, group, asserted, await memberships(edits, elements, call.effort))
     if isinstance(outcome, Refused):
         return _refused(outcome)
     if call.request.query.get("attributes"):

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, assert_never
 from uuid import UUID
 
+from stoa.identity.scim.effort import Effort
 from stoa.identity.scim.errors import ScimError, ScimType, bad, invalid_syntax, invalid_value
 from stoa.identity.scim.groups_wire import no_nesting, no_such_member
 from stoa.identity.scim.model import GROUP_SCHEMA, Document, Operation, Verb
@@ -47,13 +48,14 @@ class Edit:
 
     Attributes:
         ids: whom it names; None for everybody.
-        chosen: a filter that says more than ids could.
+        chosen: a filter that says more than ids could; length: of the path in which it stands.
     """
 
     index: int
     verb: Verb
     ids: frozenset[UUID] | None
     chosen: Typed | None = None
+    length: int = 0
 
 
 def split_members(body: object) -> tuple[object, Replaced | None]:
@@ -116,7 +118,7 @@ def _edit(operation: Operation, path: str) -> Edit | None:
         raise bad(ScimType.MUTABILITY, detail)
     if target.chosen is not None:
         ids = _named_by(target.chosen)
-        return Edit(index, verb, ids, None if ids is not None else target.chosen)
+        return Edit(index, verb, ids, None if ids is not None else target.chosen, len(path))
     if value is None:
         # Null says nothing of the members; only a `remove` means all of them without naming any.
         return Edit(index, verb, None) if verb is Verb.REMOVE else None
@@ -214,18 +216,21 @@ class _Tally:
         self.remove |= ids
 
 
-async def memberships(edits: Sequence[Edit], elements: Elements) -> Memberships | None:
+async def memberships(edits: Sequence[Edit], elements: Elements, effort: Effort) -> Memberships | None:
     """What the operations make of the members, one after the other; None where they make nothing.
 
-    elements: asked only for a filter that names nobody by their id.
+    elements: asked only for a filter that names nobody by their id, and once. effort: what such filters may cost.
     """
     tally = _Tally()
+    there: dict[UUID, Document] | None = None
     for edit in edits:
         ids = edit.ids
         if edit.chosen is not None:
-            there = {UUID(one["value"]): one for one in await elements()}
+            if there is None:
+                there = {UUID(one["value"]): one for one in await elements()}
             if tally.whole is None:
                 tally.whole = (set(there) | tally.add) - tally.remove
+            effort.spend(edit.length * len(tally.whole))
             ids = frozenset(one for one in tally.whole if evaluate(edit.chosen, there.get(one, _unnamed(one))))
         tally.take(edit.verb, ids)
     if tally.whole is not None:

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from stoa.access.model import Credential
 from stoa.db.transactions import TenantTx
+from stoa.identity.scim.effort import Effort
 from stoa.identity.scim.errors import ScimError, ScimType, error_body, invalid_syntax, invalid_value
 from stoa.identity.scim.offered import PLAIN, Offered
 from stoa.kernel.ids import SourceId
@@ -50,6 +51,7 @@ class Call:
         resource_id: the last part of the path, where the endpoint has one.
         base_url: the tenant's SCIM address, absolute, without a slash at its end.
         offered: the schemas that hold in the tenant.
+        effort: what is left of it, for all that the request asks.
     """
 
     tx: TenantTx
@@ -59,6 +61,7 @@ class Call:
     resource_id: str
     base_url: str
     offered: Offered = PLAIN
+    effort: Effort = field(default_factory=Effort)
 
 
 class Word(StrEnum):

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from stoa.identity.scim import searching, wire
 from stoa.identity.scim.dialects import normalised_patch, normalised_resource
+from stoa.identity.scim.effort import effort_of
 from stoa.identity.scim.errors import ScimError, ScimType, error_body, not_found
 from stoa.identity.scim.groups_wire import memberships
 from stoa.identity.scim.http import Answer, Call, Outcome, Word, json_answer, json_of
@@ -127,6 +128,7 @@ async def patch(call: Call) -> Answer:
     operations = normalised_patch(kind, json_of(call.request))
     record, grouped = await _record(call, lock=True)
     standing = respelt(kind, wire.document_of(record))
+    call.effort.spend(effort_of(standing, operations))
     return await _assert(call, record, patched(kind, standing, operations), wanted, grouped=grouped)
 
 

@@ -15,6 +15,8 @@ from stoa.identity.scim.validation import described, is_list, is_object
 from stoa.kernel.filters import Expr
 
 MAX_OPERATIONS: Final = 1000
+# What operations that name several things at once come to together.
+_MOST_MEANT: Final = 5_000
 _VERBS = {verb.value: verb for verb in Verb}
 # Those whose ways are known, in the order in which the guide names them.
 CLIENTS: Final[tuple[KnownClient, ...]] = (
@@ -49,7 +51,14 @@ def normalised_patch(kind: ResourceType, body: object) -> list[Operation]:
 
 def normalised_operations(kind: ResourceType, operations: Iterable[Operation]) -> list[Operation]:
     """Operations as the RFC would have them, in their order."""
-    return [final for one in operations for final in _normalised(kind, one)]
+    found: list[Operation] = []
+    for one in operations:
+        found += _normalised(kind, one)
+        if len(found) > _MOST_MEANT:
+            raise invalid_value(
+                f"The operations of a PATCH come to more than {_MOST_MEANT} changes. Send them in parts."
+            )
+    return found
 
 
 def operations_of(body: object) -> list[Operation]:

@@ -16,11 +16,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from stoa.identity.scim.dialects.clients import KnownClient
-from stoa.identity.scim.errors import ScimError
+from stoa.identity.scim.errors import ScimError, invalid_value
 from stoa.identity.scim.model import Attribute, Kind, Operation, ResourceType, Verb
 from stoa.identity.scim.paths import Target, resolve
 from stoa.identity.scim.schemas import attribute_of
-from stoa.identity.scim.validation import is_list, is_object, is_urn
+from stoa.identity.scim.validation import MAX_ELEMENTS, is_list, is_object, is_urn
 from stoa.kernel.filters import render_literal
 
 CLIENT: Final = KnownClient(
@@ -31,6 +31,8 @@ CLIENT: Final = KnownClient(
     ),
     quirks=True,
 )
+# No schema has as many attributes.
+_MOST_NAMED: Final = 1_000
 FLAG: Final = "aadOptscim062020"
 _FLAG_WITH_SEPARATOR = re.compile(rf"(?:%3[fF]|%26|[?&])?{FLAG}(?:=(?:true|1)?)?", re.IGNORECASE)
 _TEXT_BOOLEANS: Final = {"true": True, "false": False}
@@ -126,6 +128,8 @@ def _spread(kind: ResourceType, operation: Operation) -> list[Operation]:
     """An operation without a path: keys that are paths become operations of their own, the rest stays together."""
     if not is_object(operation.value):
         return [operation]
+    if len(operation.value) > _MOST_NAMED:
+        raise invalid_value(f"An operation names at most {_MOST_NAMED} attributes, not {len(operation.value)}.")
     plain: dict[str, Any] = {}
     apart: list[Operation] = []
     for name, value in operation.value.items():
@@ -177,4 +181,6 @@ def _removals(target: Target, operation: Operation) -> list[Operation]:
     named = [one.get("value") if is_object(one) else one for one in given]
     if not multi or not named or not all(isinstance(one, str) for one in named):
         return [replace(operation, value=None)]
+    if len(named) > MAX_ELEMENTS:
+        raise invalid_value(f"An operation takes away at most {MAX_ELEMENTS} values, not {len(named)}.")
     return [replace(operation, path=f"{operation.path}[value eq {render_literal(one)}]", value=None) for one in named]
