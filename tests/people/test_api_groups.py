@@ -12,6 +12,9 @@ from stoa.db.database import Database
 from stoa.kernel.ids import GroupId, PersonId, ResourceId, SourceId, TenantId
 from stoa.people.groups_actions import remove_group
 from stoa.people.groups_queries import group_by_id
+from stoa.people.merging import merge
+from stoa.people.merging_model import MergeAsk
+from stoa.people.refs import REFERENCES
 from tests.api.calling import serving, token_of
 from tests.conftest import MakeTenant
 
@@ -86,6 +89,23 @@ async def test_members_come_by_pages_with_what_counts(client: httpx2.AsyncClient
     assert {one["id"]: one["person_id"] for one in found} == {str(one): str(person) for one, person in people}
     waiting = await listed(client, path, filter="in_force eq false")
     assert [(one["id"], one["asserted"], one["name"]) for one in waiting] == [(str(people[4][0]), True, "p4")]
+
+
+async def test_an_id_of_whoever_was_merged_means_who_is_left(
+    client: httpx2.AsyncClient, database: Database, tenant_id: TenantId, made: Made
+) -> None:
+    _, groups, people = made
+    (record, absorbed), survivor = people[0], people[1][1]
+    async with database.tenant(tenant_id) as tx:
+        await merge(tx, MergeAsk(survivor, absorbed), REFERENCES)
+    path = f"/v1/groups/{groups[0]}/members"
+    for person in (absorbed, survivor):
+        found = await listed(client, filter=f'member eq "{person}"')
+        assert [one["display_name"] for one in found] == ["Engines", "Wheels"]
+        assert len(await listed(client, path, filter=f'person_id eq "{person}"')) == 2
+    # A record keeps its id, which may be that of its first person.
+    (only,) = await listed(client, path, filter=f'id eq "{record}"')
+    assert (only["id"], only["person_id"]) == (str(record), str(survivor))
 
 
 async def test_a_deleted_group_is_a_tombstone_and_its_run_tells_of_it(

@@ -185,7 +185,7 @@ async def _rows(tx: TenantTx, ask: PeopleAsk) -> tuple[list[Row], bool]:
     search = found_by(ask.search)
     # Whoever follows the changes asks for what became of an id; everybody else for who it means.
     if ask.where is not None and not ask.gone:
-        ask = replace(ask, where=await redirected(tx, ask.where))
+        ask = replace(ask, where=await redirected(tx, ask.where, ("id", "manager_id")))
     rows: list[Row] = []
     too_many = False
     for part, after in _parts(ask):

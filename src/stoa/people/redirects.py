@@ -46,36 +46,46 @@ async def absorbed(tx: TenantTx, person_id: UUID) -> list[PersonId]:
 # ------------------------------------------------------------------ filters
 
 
-async def redirected(tx: TenantTx, where: Typed) -> Typed:
-    """A filter over people in which ids of people who were merged mean who they are now."""
-    named = _ids(where.node)
+async def redirected(tx: TenantTx, where: Typed, people: Collection[str]) -> Typed:
+    """A filter in which ids of people who were merged mean who they are now.
+
+    people: the attributes that are ids of people. Others are left alone: a record may have the id of its first person.
+    """
+    named = _ids(where.node, people)
     if not named:
         return where
     now = {old: new for old, new in (await survivors(tx, named)).items() if old != new}
-    return replace(where, node=_with(where.node, now)) if now else where
+    return replace(where, node=_with(where.node, people, now)) if now else where
 
 
-def _ids(node: Node) -> set[UUID]:
+def _ids(node: Node, people: Collection[str]) -> set[UUID]:
     match node:
         case Test():
-            return {node.value} if isinstance(node.value, UUID) else set()
+            return {node.value} if isinstance(node.value, UUID) and node.parts[0] in people else set()
         case Element():
-            return _ids(node.node)
+            return _ids(node.node, _within(node, people))
         case AllOf(nodes) | AnyOf(nodes):
-            return {one for inner in nodes for one in _ids(inner)}
+            return {one for inner in nodes for one in _ids(inner, people)}
         case _:
             assert_never(node)
 
 
-def _with(node: Node, now: Mapping[UUID, PersonId]) -> Node:
+def _within(node: Element, people: Collection[str]) -> Collection[str]:
+    """The attributes of an element that are ids of people: its value, where it is one itself."""
+    return ("value",) if node.attribute.name in people else ()
+
+
+def _with(node: Node, people: Collection[str], now: Mapping[UUID, PersonId]) -> Node:
     match node:
         case Test():
-            return replace(node, value=now.get(node.value, node.value)) if isinstance(node.value, UUID) else node
+            if isinstance(node.value, UUID) and node.parts[0] in people:
+                return replace(node, value=now.get(node.value, node.value))
+            return node
         case Element():
-            return replace(node, node=_with(node.node, now))
+            return replace(node, node=_with(node.node, _within(node, people), now))
         case AllOf(nodes):
-            return AllOf(tuple(_with(inner, now) for inner in nodes))
+            return AllOf(tuple(_with(inner, people, now) for inner in nodes))
         case AnyOf(nodes):
-            return AnyOf(tuple(_with(inner, now) for inner in nodes))
+            return AnyOf(tuple(_with(inner, people, now) for inner in nodes))
         case _:
             assert_never(node)

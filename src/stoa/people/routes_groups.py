@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608 - made of constants; every value is a bound parameter
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -9,16 +10,17 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from stoa.api.lists import ListQuery, Page, RowsQuery, Tombstone, page, read_list
+from stoa.api.lists import ListAsk, ListQuery, Page, RowsQuery, Tombstone, page, read_list
 from stoa.api.operations import Answer, Call, Operation
 from stoa.api.tables import MOMENT, Table, rows_of
 from stoa.api.tenants import ID
-from stoa.db.transactions import Row
+from stoa.db.transactions import Row, TenantTx
 from stoa.kernel.cursors import BadCursor, id_mark, text_mark
 from stoa.kernel.filters import Attribute, AttrType, Catalogue, Column, Cost, Exists, FilterError, Operator
 from stoa.kernel.ids import parse_id
 from stoa.kernel.problems import NotFound
 from stoa.people.queries import NAME
+from stoa.people.redirects import redirected
 
 _MANY: Final = "/v1/groups"
 _ONE: Final = f"{_MANY}/{{group_id}}"
@@ -154,6 +156,7 @@ def operations() -> tuple[Operation, ...]:
 
 async def _list(call: Call[ListQuery, None]) -> Answer:
     ask = read_list(call, _CATALOGUE, tuple(_TABLE.sorts), default="display_name")
+    ask = await _redirected(call.tx, ask, "member")
     condition = "" if ask.updated_since is not None else " AND g.present"
     rows, after = await rows_of(call.tx, _TABLE, ask, condition=condition)
     return page(call, ask, [_listed(row) for row in rows], after)
@@ -167,8 +170,13 @@ async def _get(call: Call[Any, None]) -> Answer:
 async def _members(call: Call[RowsQuery, None]) -> Answer:
     group = await _row(call)
     ask = read_list(call, _MEMBERS, tuple(_MEMBERS_TABLE.sorts), default="id")
+    ask = await _redirected(call.tx, ask, "person_id")
     rows, after = await rows_of(call.tx, _MEMBERS_TABLE, ask, group["id"])
     return page(call, ask, [_member(row) for row in rows], after)
+
+
+async def _redirected(tx: TenantTx, ask: ListAsk, attribute: str) -> ListAsk:
+    return ask if ask.where is None else replace(ask, where=await redirected(tx, ask.where, (attribute,)))
 
 
 async def _row(call: Call[Any, None]) -> Row:
