@@ -132,7 +132,8 @@ def _apply_extension(document: Document, extension: Extension, operation: Operat
     if extension.schema is None:
         cleaned = clean_extension(None, urn, operation.value)
         if cleaned is not None:
-            document[urn] = {**document.get(urn, {}), **cleaned}
+            # In place, for it is a copy already and may be large.
+            document.setdefault(urn, {}).update(cleaned)
         return
     for name, value in operation.value.items():
         attribute = extension.schema.by_name.get(name.lower())
@@ -143,7 +144,7 @@ def _apply_extension(document: Document, extension: Extension, operation: Operat
 
 
 def _apply_opaque(document: Document, urn: str, name: str, operation: Operation) -> None:
-    held: Document = dict(document.get(urn, {}))
+    held: Document = document.get(urn, {})
     held.pop(name, None)
     value = None if operation.verb is Verb.REMOVE else clean_opaque(operation.value, f"{urn}:{name}")
     if value is not None:
