@@ -1,6 +1,6 @@
 """Runs and changes as scripts and as people read them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Column, Table
@@ -8,6 +8,8 @@ from rich.text import Text
 
 from stoa.changes.model import Action, Change, Run, RunKind, RunState
 from stoa.cli.common import out, print_whole
+from stoa.db.transactions import TenantTx
+from stoa.people.queries import person_names
 
 _COLOURS = {
     RunState.APPLIED: "green",
@@ -16,7 +18,17 @@ _COLOURS = {
     RunState.STALE: "yellow",
     RunState.UNDONE: "cyan",
 }
-_KINDS = {RunKind.ROLLBACK: "Rollback", RunKind.SYNC: "Sync", RunKind.DUE: "Effective dates"}
+_KINDS = {
+    RunKind.ROLLBACK: "Rollback",
+    RunKind.SYNC: "Sync",
+    RunKind.DUE: "Effective dates",
+    RunKind.SCIM_HOLD: "What waits",
+    RunKind.SCIM_WINDOW: "Requests of an hour",
+    RunKind.MERGE: "Merge",
+    RunKind.BULK: "Bulk",
+    RunKind.IMPORT: "Import",
+    RunKind.RECOMPUTE: "Recomputation",
+}
 # Columns of the store that mean nothing to a reader.
 _HIDDEN = frozenset({"row_hash", "raw"})
 _NAMES = {"asserted_active": "active in the source", "manager_ref": "manager"}
@@ -69,8 +81,17 @@ def _told(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {name: value for name, value in document.items() if name not in _HIDDEN and not name.endswith("_key")}
 
 
-def print_run(run: Run, changes: list[Change], tenant: str, *, decide: bool = True) -> None:
-    """A run as a person reads it. decide: say how a run that waits is decided on."""
+async def named_subjects(tx: TenantTx, changes: Sequence[Change]) -> dict[int, str]:
+    """What to call whom changes are about, by their ord, where their source knows them by an id of ours alone."""
+    ours = {one.ord: one.person_id for one in changes if one.subject == str(one.resource_id) and one.person_id}
+    names = await person_names(tx, list(set(ours.values())))
+    return {ord_: names[person_id] for ord_, person_id in ours.items() if person_id in names}
+
+
+def print_run(
+    run: Run, changes: list[Change], tenant: str, *, decide: bool = True, names: Mapping[int, str] | None = None
+) -> None:
+    """A run as a person reads it. decide: say how a run that waits is decided on. names: see `named_subjects`."""
     kind, colour = _KINDS.get(run.kind, str(run.kind)), _COLOURS.get(run.state, "bold")
     head = Text.assemble(f"{kind} {run.run_id} is ", (str(run.state), colour), f": {in_words(run.counts)}")
     if seconds(run):
@@ -81,7 +102,12 @@ def print_run(run: Run, changes: list[Change], tenant: str, *, decide: bool = Tr
         table = Table("action", "reason", Column("who", no_wrap=True), "changes", box=None, padding=(0, 2, 0, 2))
         for change in changes:
             reason = change.reason.replace("_", " ")
-            table.add_row(str(change.action), reason, Text(change.subject), Text(_difference(change)))
+            table.add_row(
+                str(change.action),
+                reason,
+                Text((names or {}).get(change.ord, change.subject)),
+                Text(_difference(change)),
+            )
         print_whole(table) if not out.is_terminal else out.print(table)
         total = sum(run.counts.values()) + run.figures.get("conflicts", 0)
         if total > len(changes):

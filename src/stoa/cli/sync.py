@@ -20,7 +20,7 @@ from stoa.changes.holding import with_counts
 from stoa.changes.model import Run, RunKind, RunState
 from stoa.changes.undoing import TARGETS
 from stoa.cli.common import OPERATOR, Options, Session, err, out, print_json, session, show_list
-from stoa.cli.showing import as_json, change_as_json, in_words, print_run
+from stoa.cli.showing import as_json, change_as_json, in_words, named_subjects, print_run
 from stoa.cli.tenants import find_connection
 from stoa.db.transactions import TenantTx
 from stoa.jobs.queries import job_state
@@ -292,13 +292,14 @@ async def _show(
     async with s.platform.database.tenant(tenant_id, OPERATOR, read_only=True) as tx:
         run = await with_counts(tx, await queries.run_by_id(tx, run_id))
         changes = await queries.changes_page(tx, run_id, limit=limit) if limit else []
+        names = await named_subjects(tx, changes)
         aside = await quarantine.rows_of_run(tx, run_id, limit=limit) if limit else []
     if options.as_json:
         print_json(
             as_json(run) | {"changes": [change_as_json(c) for c in changes], "quarantine": [_row(q) for q in aside]}
         )
         return
-    print_run(run, changes, slug, decide=decide)
+    print_run(run, changes, slug, decide=decide, names=names)
     for row in aside:
         for reason in row.reasons:
             out.print(Text(f"  set aside: row {row.row_no} ({row.external_id or 'no id'}): {reason.detail}"))

@@ -265,7 +265,7 @@ def _how_to_sign_in(running: Stack, password: str, waiting: Onboarded | None) ->
     out.print(f"  sign in    {_EMAIL}")
     out.print(f"  password   {password}   (you choose your own at the first sign-in)", highlight=False, markup=False)
     if waiting is not None:
-        out.print(f"  A sync of {waiting.company.name} is held there and waits for your decision.")
+        out.print(f"  At {waiting.company.name} runs are held and wait for your decision.")
     out.print(f"The reference of the public API is at {running.base_url}/docs/api; its calls can be tried there.")
     out.print("Mail that would have been sent lies in the console's mailbox.")
     out.print("Ctrl-C ends everything and leaves nothing behind.")

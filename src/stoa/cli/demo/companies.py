@@ -74,6 +74,14 @@ class Simulators:
         lines = await self._send("POST", f"/control/companies/{slug}/provision", order)
         return json.loads(lines.splitlines()[-1])["result"]
 
+    async def lose(self, slug: str, count: int) -> None:
+        """Has the company's mapping take the application from so many of its people, by mistake."""
+        await self._ask("POST", f"/control/companies/{slug}/wrong-mapping", {"count": count})
+
+    async def find(self, slug: str) -> None:
+        """Ends that mistake."""
+        await self._send("DELETE", f"/control/companies/{slug}/wrong-mapping", None)
+
     async def advance(self, slug: str, days: int = 1) -> dict[str, int]:
         """Days pass in the company; gives how much of what happened."""
         return (await self._ask("POST", f"/control/companies/{slug}/advance", {"days": days}))["counts"]

@@ -8,16 +8,20 @@ from hashlib import blake2b
 import msgspec
 
 from stoa.changes import actions, queries
+from stoa.changes.holding import with_counts
 from stoa.changes.model import Run, RunKind, RunState
 from stoa.cli.common import OPERATOR, Session, out
 from stoa.cli.demo.companies import Simulators
-from stoa.cli.demo.onboarding import Onboarded, sync_people
-from stoa.cli.showing import print_run
+from stoa.cli.demo.onboarding import Onboarded, count_people, sync_people
+from stoa.cli.showing import named_subjects, print_run
 from stoa.cli.sync import wait
+from stoa.cli.tenants import scim_base_url
 from stoa.kernel.ids import RunId, TenantId
 from stoa.people.queries import persons_page, records_after
 from stoa.tenants.actions import move_clock
 
+# More than the guard lets pass within an hour, and a company that has so many.
+_LOST, _LARGE = 80, 200
 _ORDERED = msgspec.json.Encoder(order="deterministic", enc_hook=str).encode
 
 
@@ -42,6 +46,8 @@ class Stage:
 async def play(stage: Stage) -> None:
     """Every scene in order. Raises SceneFailed when one shows something else than it should."""
     await nothing_changed(stage)
+    if stage.one.company.size >= _LARGE:
+        await a_wrong_mapping(stage)
     day = await a_day_passes(stage)
     await half_a_report(stage)
     await undo(stage, day)
@@ -88,8 +94,52 @@ async def half_a_report(stage: Stage) -> None:
     out.print(f"  Rejected: stoa sync reject {stage.slug} {run.run_id}. Nobody lost access.")
 
 
+async def a_wrong_mapping(stage: Stage) -> None:
+    """The identity provider takes many people out by mistake: the first lose access, the others wait for an admin. The
+    provider's next cycle, with its mapping mended, brings back the first.
+    """
+    provider = stage.one.company.idp_name
+    _title(f"{provider} deactivates {_LOST} people by a wrong mapping")
+    await count_people(stage.session, stage.one)
+    before = stage.one.active
+    run = await _lost(stage)
+    await _print(stage, run, 3)
+    await count_people(stage.session, stage.one)
+    passed = before - stage.one.active
+    out.print(f"  {provider} was told that all is done; {passed} lost access before the guard closed, nobody since.")
+    _expect(run.state is RunState.HELD and 0 < passed < _LOST, "most of the deactivations were to be held")
+    async with stage.session.platform.database.tenant(stage.one.tenant_id, OPERATOR) as tx:
+        await actions.reject(tx, run.run_id)
+    await stage.simulators.find(stage.slug)
+    await _cycle(stage)
+    await count_people(stage.session, stage.one)
+    out.print(
+        f"  Rejected; the mapping is mended, and the next cycle came: {stage.one.active:,} people are active again."
+    )
+    _expect(stage.one.active == before, "everybody was to have access again")
+
+
+async def _lost(stage: Stage) -> Run:
+    await stage.simulators.lose(stage.slug, _LOST)
+    await _cycle(stage)
+    async with stage.session.platform.database.tenant(stage.one.tenant_id, OPERATOR) as tx:
+        runs = await queries.recent_runs(tx, limit=5)
+    held = [run for run in runs if run.kind is RunKind.SCIM_HOLD]
+    _expect(bool(held), "something was to be held")
+    return held[0]
+
+
+async def _cycle(stage: Stage) -> None:
+    one = stage.one
+    base = scim_base_url(stage.session.base_url, one.company.slug)
+    pushed = await stage.simulators.provision(one.company.slug, base, one.token, mode="delta")
+    _expect(not pushed.get("failed"), f"every request of {one.company.idp_name} was to be answered well")
+
+
 async def something_to_decide(stage: Stage) -> None:
-    """A held run is left for whoever opens the console."""
+    """Held runs are left for whoever opens the console: one of a report, one of an identity provider."""
+    if stage.one.company.size >= _LARGE:
+        await _lost(stage)
     await stage.simulators.fault(stage.slug, "half_rows")
     run = await sync_people(stage.session, stage.one)
     await stage.simulators.mend(stage.slug)
@@ -136,11 +186,11 @@ async def digest(s: Session, tenant_id: TenantId) -> str:
 
 
 async def _print(stage: Stage, run: Run, shown: int) -> None:
-    changes = []
-    if shown:
-        async with stage.session.platform.database.tenant(stage.one.tenant_id, OPERATOR, read_only=True) as tx:
-            changes = await queries.changes_page(tx, run.run_id, limit=shown)
-    print_run(run, changes, stage.slug, decide=run.kind is not RunKind.ROLLBACK)
+    async with stage.session.platform.database.tenant(stage.one.tenant_id, OPERATOR, read_only=True) as tx:
+        run = await with_counts(tx, run)
+        changes = await queries.changes_page(tx, run.run_id, limit=shown) if shown else []
+        names = await named_subjects(tx, changes)
+    print_run(run, changes, stage.slug, decide=run.kind is not RunKind.ROLLBACK, names=names)
 
 
 def _title(text: str) -> None:
