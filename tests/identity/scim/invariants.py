@@ -86,7 +86,7 @@ async def _journal(tx: TenantTx) -> None:
     changes = await tx.fetch(
         """SELECT c.source_id, c.subject, c.before, c.after FROM change c JOIN run r USING (tenant_id, run_id)
         WHERE c.tenant_id = $1 AND r.target = 'person' AND r.kind <> 'scim_hold'
-          AND (c.state = 'applied' OR c.state = 'planned' AND c.ord <= r.applied_through) ORDER BY c.ord""",
+          AND (c.state IN ('applied', 'undone') OR c.state = 'planned' AND c.ord <= r.applied_through) ORDER BY c.ord""",
         tx.tenant_id,
     )
     told: dict[Any, dict[str, Any]] = {}
@@ -98,6 +98,8 @@ async def _journal(tx: TenantTx) -> None:
                 assert standing[name] == change["before"][name], (key, name)
             if change["after"] is not None and name in change["after"]:
                 standing[name] = change["after"][name]
+        if change["after"] is None:
+            del told[key]
     records = await tx.fetch("SELECT * FROM source_record WHERE tenant_id = $1", tx.tenant_id)
     found = {(one["source_id"], one["external_id"]): {n: to_json(one[n]) for n in _RECORDED} for one in records}
     assert told.keys() == found.keys()
