@@ -57,6 +57,7 @@ CONFLICTS: Final[Mapping[str, str]] = {
     "changed_since": N_("Left alone: somebody has changed the same fields since."),
     "record_is_gone": N_("Left alone: the record is gone."),
     "linked_since": N_("Left alone: the record belongs to somebody else by now."),
+    "merge_barred": N_("Left alone: an admin has said that these two are never merged."),
     "record_exists": N_("Left alone: the record exists by now."),
     "person_exists_since": N_("Left alone: somebody with the same identifiers is known by now."),
     "decision_revoked": N_("Left alone: the decision that the plan followed was taken back."),

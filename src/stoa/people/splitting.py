@@ -28,6 +28,7 @@ from stoa.people.duplicates_standing import note_merged, note_split
 from stoa.people.effects import tell
 from stoa.people.journal import TARGET
 from stoa.people.links import follow_links, lock_links, lock_people, set_free, set_free_effect, take_in
+from stoa.people.merging import barred
 from stoa.people.merging_model import IS_LINK, MERGED, SPLIT, CannotSplit, Merge, Split
 from stoa.people.merging_queries import console_source, merge_by_run, set_split
 from stoa.people.merging_rows import bring_back_rows, move_rows
@@ -147,8 +148,9 @@ _PLANNED: Final = f"""
 SELECT DISTINCT (c.before->>'person_id')::uuid AS now, (c.after->>'person_id')::uuid AS home FROM change c
 WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.state = 'planned' AND {IS_LINK}"""
 _MISSED: Final = f"""
-UPDATE change c SET state = 'conflict', note = coalesce(c.note, '{{}}') || jsonb_build_object('code', 'linked_since')
-WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.state = 'planned' AND {IS_LINK} AND ($3 OR NOT EXISTS (
+UPDATE change c SET state = 'conflict',
+  note = coalesce(c.note, '{{}}') || jsonb_build_object('code', coalesce($3::text, 'linked_since'))
+WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.state = 'planned' AND {IS_LINK} AND ($3::text IS NOT NULL OR NOT EXISTS (
   SELECT FROM source_record r WHERE r.tenant_id = $1 AND r.source_id = c.source_id AND r.external_id = c.subject
     AND r.person_id = (c.before->>'person_id')::uuid))"""
 _MOVE: Final = f"""
@@ -188,9 +190,9 @@ async def _turn(tx: TenantTx, run: Run, merge: Merge, *, splits: bool) -> None:
     people = {PersonId(one) for row in rows for one in (row["now"], row["home"])}
     people |= {merge.absorbed_id, ends.get(merge.survivor_id, merge.survivor_id)}
     await lock_people(tx, people)
-    possible = merge.absorbed_id in ends and (splits or ends.get(merge.survivor_id) != ends[merge.absorbed_id])
-    await tx.execute(_MISSED, tx.tenant_id, run.run_id, not possible)
-    if not possible:
+    code = await _in_the_way(tx, merge, ends, splits=splits)
+    await tx.execute(_MISSED, tx.tenant_id, run.run_id, code)
+    if code is not None:
         return
     await tx.execute(_MOVE, tx.tenant_id, run.run_id)
     await tx.execute(_DONE, tx.tenant_id, run.run_id)
@@ -203,6 +205,18 @@ async def _turn(tx: TenantTx, run: Run, merge: Merge, *, splits: bool) -> None:
         await move_rows(tx, merge.run_id, columns, merge.absorbed_id, ends[merge.survivor_id])
         await _take_in_again(tx, run, merge, ends[merge.survivor_id], sorted(people))
     await ask_recount(tx)
+
+
+async def _in_the_way(tx: TenantTx, merge: Merge, ends: Mapping[UUID, PersonId], *, splits: bool) -> str | None:
+    """Why nothing of it is done, as a change's code; None if nothing is in the way."""
+    absorbed, survivor = ends.get(merge.absorbed_id), ends.get(merge.survivor_id)
+    if absorbed is None or survivor is None:
+        return "person_is_gone"
+    if splits:
+        return None
+    if survivor == absorbed:
+        return "linked_since"
+    return None if await barred(tx, (survivor, absorbed)) is None else "merge_barred"
 
 
 async def _free(tx: TenantTx, run: Run, merge: Merge, people: Sequence[PersonId]) -> None:

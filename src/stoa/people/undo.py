@@ -8,6 +8,7 @@ alone and listed.
 # ruff: noqa: S608 - identifiers come from `columns`, which is code; every value is a bound parameter
 
 from datetime import datetime
+from typing import Final
 
 from stoa.changes.model import Run, RunKind
 from stoa.changes.undone import OF_SOURCE
@@ -17,6 +18,7 @@ from stoa.people.dates import tenant_today
 from stoa.people.fields import KEY_COLUMNS
 from stoa.people.joins import FEW_ROWS, join_as_fits
 from stoa.people.merging_model import IS_LINK
+from stoa.people.redirects import survivors
 from stoa.people.rules_sql import in_force
 
 # $1 tenant, $2 the run that is undone, $3 the run that undoes it, $4 how far the first was applied, $5 the time,
@@ -184,6 +186,7 @@ async def plan_rollback(tx: TenantTx, run: Run, of_run: Run) -> None:
     await join_as_fits(tx, run.source_id, sum(of_run.counts.values()) or FEW_ROWS + 1)
     key = (tx.tenant_id, of_run.run_id, run.run_id, of_run.applied_through, tx.now)
     await tx.execute(_INVERT % {"before": "", "net": net}, *key, await tenant_today(tx))
+    await _follow_merges(tx, run)
 
 
 async def plan_undo_since(tx: TenantTx, run: Run, since: datetime) -> None:
@@ -192,3 +195,21 @@ async def plan_undo_since(tx: TenantTx, run: Run, since: datetime) -> None:
     key = (tx.tenant_id, run.run_id, run.run_id, since, tx.now)
     await tx.execute(_INVERT % {"before": _DID, "net": _NET_SINCE}, *key, await tenant_today(tx), run.source_id)
     await tx.execute(_END_HOLDS, tx.tenant_id, run.run_id, run.source_id, since, tx.now)
+    await _follow_merges(tx, run)
+
+
+# A record that comes back is of whoever its person is by now.
+_MERGED: Final = """
+SELECT p.person_id FROM person p WHERE p.tenant_id = $1 AND p.merged_into IS NOT NULL
+AND p.person_id = ANY(ARRAY(SELECT c.person_id FROM change c
+  WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.state = 'planned' AND c.action = 'create'))"""
+_NOW: Final = """
+UPDATE change c SET person_id = n.now FROM unnest($3::uuid[], $4::uuid[]) AS n(was, now)
+WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.state = 'planned' AND c.action = 'create' AND c.person_id = n.was"""
+
+
+async def _follow_merges(tx: TenantTx, run: Run) -> None:
+    rows = await tx.fetch(_MERGED, tx.tenant_id, run.run_id)
+    if rows:
+        now = await survivors(tx, [row["person_id"] for row in rows])
+        await tx.execute(_NOW, tx.tenant_id, run.run_id, list(now), list(now.values()))
