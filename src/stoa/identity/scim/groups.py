@@ -12,10 +12,10 @@ from stoa.identity.scim import groups_wire as wire
 from stoa.identity.scim import searching
 from stoa.identity.scim.dialects import normalised_operations, normalised_resource, operations_of
 from stoa.identity.scim.effort import effort_of
-from stoa.identity.scim.errors import ScimError, ScimType, bad, error_body, not_found
+from stoa.identity.scim.errors import ScimError, ScimType, bad, not_found
 from stoa.identity.scim.groups_catalogue import BINDING, CATALOGUE, SORTS
 from stoa.identity.scim.groups_patch import memberships, split_members, split_operations
-from stoa.identity.scim.http import Answer, Call, Outcome, Word, json_answer, json_of
+from stoa.identity.scim.http import Answer, Call, Outcome, Word, json_answer, json_of, names_version, refused_answer
 from stoa.identity.scim.listed import Listed
 from stoa.identity.scim.model import Document
 from stoa.identity.scim.projection import Projection, projected, projection
@@ -49,7 +49,7 @@ async def read(call: Call) -> Answer:
     wanted = _wanted(call)
     group = await _group(call, lock=False)
     version = wire.version_of(group)
-    if _names(call.request.headers.get("if-none-match"), version):
+    if names_version(call.request.headers.get("if-none-match"), version):
         return Answer(HTTPStatus.NOT_MODIFIED, headers=(("etag", version),))
     return await _one(call, HTTPStatus.OK, group, wanted)
 
@@ -118,7 +118,7 @@ async def create(call: Call) -> Answer:
         case UnknownMembers():
             raise wire.refused_members(made)
         case Refused():
-            return _refused(made)
+            return refused_answer(made)
         case _:
             assert_never(made)
 
@@ -132,7 +132,7 @@ async def replace(call: Call) -> Answer:
     asserted = wire.asserted(replaced(GROUPS, wire.document_of(group), plain))
     outcome = await _change(call, group, asserted, members)
     if isinstance(outcome, Refused):
-        return _refused(outcome)
+        return refused_answer(outcome)
     return _changed(await _one(call, HTTPStatus.OK, outcome.group, wanted), outcome)
 
 
@@ -158,7 +158,7 @@ async def patch(call: Call) -> Answer:
 
     outcome = await _change(call, group, asserted, await memberships(edits, elements, call.effort))
     if isinstance(outcome, Refused):
-        return _refused(outcome)
+        return refused_answer(outcome)
     if call.request.query.get("attributes"):
         return _changed(await _one(call, HTTPStatus.OK, outcome.group, wanted), outcome)
     etag = ("etag", wire.version_of(outcome.group))
@@ -207,20 +207,12 @@ async def _group(call: Call, *, lock: bool) -> Group:
     if group is None:
         raise not_found("There is no group with this id.")
     condition = call.request.headers.get("if-match")
-    if lock and condition is not None and not _names(condition, wire.version_of(group)):
+    if lock and condition is not None and not names_version(condition, wire.version_of(group)):
         raise ScimError(
             HTTPStatus.PRECONDITION_FAILED,
             f"The group has changed since: the version is now {wire.version_of(group)}.",
         )
     return group
-
-
-def _names(condition: str | None, version: str) -> bool:
-    """Whether an If-Match or If-None-Match names this version, compared weakly (RFC 9110, 8.8.3.2)."""
-    if condition is None:
-        return False
-    tags = [tag.strip() for tag in condition.split(",")]
-    return "*" in tags or any(tag.removeprefix("W/") == version.removeprefix("W/") for tag in tags)
 
 
 def _wanted(call: Call) -> Projection:
@@ -233,10 +225,3 @@ async def _one(
 ) -> Answer:
     (document,) = await _shown(call, [group], wanted)
     return json_answer(status, document, (("etag", wire.version_of(group)), *headers))
-
-
-def _refused(refused: Refused) -> Answer:
-    """409: returned, not raised, as for users."""
-    detail = f"{refused.detail} (rule {refused.rule})"
-    body = error_body(HTTPStatus.CONFLICT, detail, ScimType.UNIQUENESS)
-    return Answer(HTTPStatus.CONFLICT, body, outcome=Outcome(Word.REFUSED, refused.rule))

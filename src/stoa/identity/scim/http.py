@@ -122,6 +122,22 @@ def error_answer(error: ScimError) -> Answer:
     return Answer(error.http_status, error_body(error.http_status, error.detail, error.scim_type), error.headers)
 
 
+def refused_answer(refused: Refused) -> Answer:
+    """409: returned by a handler, not raised, so that what was decided of it is kept."""
+    body = error_body(HTTPStatus.CONFLICT, f"{refused.detail} (rule {refused.rule})", ScimType.UNIQUENESS)
+    return Answer(HTTPStatus.CONFLICT, body, outcome=Outcome(Word.REFUSED, refused.rule))
+
+
+def names_version(condition: str | None, version: str) -> bool:
+    """Whether an If-Match or If-None-Match names this version. Tags are compared weakly (RFC 9110, 8.8.3.2), for ours
+    are weak.
+    """
+    if condition is None:
+        return False
+    tags = [tag.strip() for tag in condition.split(",")]
+    return "*" in tags or any(tag.removeprefix("W/") == version.removeprefix("W/") for tag in tags)
+
+
 def query_of(text: str) -> dict[str, str]:
     """The query parameters by their canonical name; of a repeated one the last. Raises ScimError."""
     try:

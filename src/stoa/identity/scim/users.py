@@ -9,9 +9,9 @@ from typing import assert_never
 from stoa.identity.scim import searching, wire
 from stoa.identity.scim.dialects import normalised_patch, normalised_resource
 from stoa.identity.scim.effort import effort_of
-from stoa.identity.scim.errors import ScimError, ScimType, error_body, not_found
+from stoa.identity.scim.errors import ScimError, not_found
 from stoa.identity.scim.groups_wire import memberships
-from stoa.identity.scim.http import Answer, Call, Outcome, Word, json_answer, json_of
+from stoa.identity.scim.http import Answer, Call, Outcome, Word, json_answer, json_of, names_version, refused_answer
 from stoa.identity.scim.keeping import respelt
 from stoa.identity.scim.listed import Listed
 from stoa.identity.scim.model import Document
@@ -32,7 +32,7 @@ async def read(call: Call) -> Answer:
     wanted = _wanted(call)
     record, grouped = await _record(call, lock=False)
     version = wire.version_of(record)
-    if _names(call.request.headers.get("if-none-match"), version):
+    if names_version(call.request.headers.get("if-none-match"), version):
         return Answer(HTTPStatus.NOT_MODIFIED, headers=(("etag", version),))
     return await _one(call, HTTPStatus.OK, record, wanted, grouped=grouped)
 
@@ -183,22 +183,12 @@ async def _record(call: Call, *, lock: bool) -> tuple[Record, bool]:
         raise not_found("There is no user with this id.")
     record, _ = found
     condition = call.request.headers.get("if-match")
-    if lock and condition is not None and not _names(condition, wire.version_of(record)):
+    if lock and condition is not None and not names_version(condition, wire.version_of(record)):
         raise ScimError(
             HTTPStatus.PRECONDITION_FAILED,
             f"The user has changed since: the version is now {wire.version_of(record)}.",
         )
     return found
-
-
-def _names(condition: str | None, version: str) -> bool:
-    """Whether an If-Match or If-None-Match names this version. Tags are compared weakly (RFC 9110, 8.8.3.2), for ours
-    are weak.
-    """
-    if condition is None:
-        return False
-    tags = [tag.strip() for tag in condition.split(",")]
-    return "*" in tags or any(tag.removeprefix("W/") == version.removeprefix("W/") for tag in tags)
 
 
 def _wanted(call: Call) -> Projection:
@@ -223,7 +213,5 @@ async def _one(
 
 
 def _refused(refused: Refused) -> Answer:
-    """409: returned, not raised, so that the resolver's decision is kept."""
-    detail = f"{refused.detail} (rule {refused.rule})"
-    body = error_body(HTTPStatus.CONFLICT, detail, ScimType.UNIQUENESS)
-    return Answer(HTTPStatus.CONFLICT, body, refused=refused, outcome=Outcome(Word.REFUSED, refused.rule))
+    """409, of which an alert tells."""
+    return dataclasses.replace(refused_answer(refused), refused=refused)
