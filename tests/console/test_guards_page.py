@@ -65,6 +65,11 @@ async def test_they_are_set_for_the_tenant_and_for_one_source(
     assert 'value="2.5"' in page.text
     assert "Okta has guards of its own" in text_of(page)
     assert "Workday" not in text_of(page)
+    # What is shown can be saved as it is.
+    await admin.post(address, data=form(absolute="1,000,000", percent="0.1234567"))
+    page = await admin.get(address)
+    assert 'value="1000000"' in page.text
+    assert 'value="0.1234567"' in page.text
     # Nobody sends single requests in the name of a report.
     assert (await admin.get(f"{address}?source={workday.source_id}")).status_code == 404
     await admin.post(address, data=form("usual"))

@@ -158,6 +158,7 @@ def _line(found: list[SetGuard], source_id: SourceId | None, kind: GuardKind, gi
     if given is None:
         shown = own or usual
         figures = DEFAULTS[kind] if not shown.enabled else shown
-        given = {name: f"{getattr(figures, name):g}" for name in _FIGURES}
+        # Never as a power of ten, nor cut short: what is shown is saved again.
+        given = {name: f"{getattr(figures, name):.12g}" for name in _FIGURES}
         given["mode"] = "usual" if own is None else ("on" if own.enabled else "off")
     return _Line(kind, own is not None, usual, given)
