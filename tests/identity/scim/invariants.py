@@ -86,7 +86,8 @@ async def _journal(tx: TenantTx) -> None:
     changes = await tx.fetch(
         """SELECT c.source_id, c.subject, c.before, c.after FROM change c JOIN run r USING (tenant_id, run_id)
         WHERE c.tenant_id = $1 AND r.target = 'person' AND r.kind <> 'scim_hold'
-          AND (c.state IN ('applied', 'undone') OR c.state = 'planned' AND c.ord <= r.applied_through) ORDER BY c.ord""",
+          AND (c.state IN ('applied', 'undone') OR c.state = 'planned' AND c.ord <= r.applied_through)
+        ORDER BY c.ord""",
         tx.tenant_id,
     )
     told: dict[Any, dict[str, Any]] = {}
