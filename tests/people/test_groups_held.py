@@ -1,5 +1,8 @@
 """What is held of groups: said at once, in force once it is approved, gone if it is rejected."""
 
+import asyncio
+from datetime import timedelta
+
 import pytest
 
 from stoa.changes import actions as runs
@@ -199,3 +202,32 @@ async def test_undoing_the_group_of_the_last_admins_is_doubted(idp: Idp, clock: 
     async with idp.database.tenant(idp.tenant_id) as tx:
         await tx.execute("UPDATE person SET active = false WHERE person_id = $1", idp.persons[1])
     assert await doubted() == ["last_admin"]
+
+
+async def test_who_comes_while_somebody_approves_is_counted_after_it(idp: Idp, clock: Clock) -> None:
+    await idp.guard(GuardKind.DEACTIVATE, Guard(absolute=1, percent=100, floor=0))
+
+    async def remove(number: int) -> RunId | None:
+        async with idp.database.tenant(idp.tenant_id) as tx:
+            found = await record_by_resource(tx, idp.source_id, idp.people[number], lock=True)
+            assert found is not None
+            outcome = await people.remove_record(tx, found)
+            assert isinstance(outcome, Changed)
+            return outcome.held
+
+    assert await remove(0) is None
+    held = await remove(1)
+    assert held is not None
+    clock.now += timedelta(minutes=1)
+    async with idp.database.tenant(idp.tenant_id) as tx:
+        await runs.approve(tx, held)
+        coming = asyncio.create_task(remove(2))
+        await waits_for_a_lock(idp)
+    # What was approved is not counted again.
+    assert await coming is None
+
+
+async def waits_for_a_lock(idp: Idp) -> None:
+    async with idp.database.tenant(idp.tenant_id) as tx:
+        while not await tx.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+            pass

@@ -85,14 +85,14 @@ async def weigh(
     if n <= 0:
         return None
     scope = scope or source_id
-    row = await tx.fetchrow(_PASSED, *_key(tx, source_id, kind), scope)
-    assert row is not None
+    row = await _look(tx, _PASSED, source_id, kind, scope)
+    row, open_run = await _open_run(tx, row, _PASSED, source_id, kind, scope)
+    if open_run is not None:
+        return open_run
     guard, passed_here = _guard_of(row), row["passed_here"] + n
     # What passed before is gone from the population by now, where memberships end.
     whole = population + row["passed_here"] if kind is GuardKind.EMPTY_GROUP and population else population
     share_trips = rules.too_many(guard, min(passed_here, guard.absolute), whole)
-    if CODE_OF[kind] in _codes(row):
-        return await _collected(tx, source_id, kind, guard, passed_here, whole)
     if share_trips or rules.too_many(guard, row["passed"] + n, 0):
         told = passed_here if share_trips else row["passed"] + n
         return await _collected(tx, source_id, kind, guard, told, whole if share_trips else 0)
@@ -130,12 +130,12 @@ async def hold_deactivation(
     record: as it was before, locked. reason, before, after: as of the change in the journal.
     """
     kind = GuardKind.DEACTIVATE
-    row = await tx.fetchrow(_DEACTIVATIONS, *_key(tx, record.source_id, kind), record.person_id)
-    assert row is not None
+    asked = (_DEACTIVATIONS, record.source_id, kind, record.person_id)
+    row = await _look(tx, *asked)
     run_id = await guard_last_admin(tx, record.source_id, kind, [record.person_id]) if row["admin"] else None
-    if run_id is None and CODE_OF[kind] in _codes(row):
-        run_id = await _collected(tx, record.source_id, kind, _guard_of(row), row["passed"] + 1, 0)
-    elif run_id is None:
+    if run_id is None:
+        row, run_id = await _open_run(tx, row, *asked)
+    if run_id is None:
         guard, n = _guard_of(row), row["passed"] + 1
         population = await _population(tx, record.source_id, guard) if rules.needs_population(guard, n) else 0
         if rules.too_many(guard, n, population):
@@ -143,6 +143,26 @@ async def hold_deactivation(
     if run_id is not None:
         await _hold(tx, record, run_id, reason, before, after)
     return run_id
+
+
+async def _look(tx: TenantTx, sql: str, source_id: SourceId, kind: GuardKind, about: UUID) -> Row:
+    row = await tx.fetchrow(sql, *_key(tx, source_id, kind), about)
+    assert row is not None
+    return row
+
+
+async def _open_run(
+    tx: TenantTx, row: Row, sql: str, source_id: SourceId, kind: GuardKind, about: UUID
+) -> tuple[Row, RunId | None]:
+    """The open run that collects this kind, if the look `row` saw one: it stays open until the end of the transaction.
+    If somebody has decided upon it meanwhile, another look, which comes after the decision.
+    """
+    while CODE_OF[kind] in codes_of(row["reasons"] or []):
+        there = await collecting(tx, source_id, TARGET_OF[kind])
+        if there is not None and CODE_OF[kind] in there.codes:
+            return row, there.run_id
+        row = await _look(tx, sql, source_id, kind, about)
+    return row, None
 
 
 def _key(tx: TenantTx, source_id: SourceId, kind: GuardKind) -> tuple[object, ...]:
@@ -157,10 +177,6 @@ def _guard_of(row: Row) -> Guard:
     return Guard(row["enabled"], row["absolute"], row["percent"], row["floor"], row["window_minutes"])
 
 
-def _codes(row: Row) -> frozenset[str]:
-    return codes_of(row["reasons"] or [])
-
-
 _TITLES: Final[Mapping[GuardKind, str]] = {
     GuardKind.DEACTIVATE: "%s deactivates unusually many people",
     GuardKind.EMPTY_GROUP: "%s empties groups",
@@ -172,9 +188,6 @@ _LAST_TITLE: Final = "%s would shut out the last administrator"
 async def _collected(
     tx: TenantTx, source_id: SourceId, kind: GuardKind, guard: Guard, n: int, population: int
 ) -> RunId:
-    there = await collecting(tx, source_id, TARGET_OF[kind])
-    if there is not None and CODE_OF[kind] in there.codes:
-        return there.run_id
     source = await _source_name(tx, source_id)
     told: Reason = rules.over_threshold(kind, guard, n, population, source)
     return await collect(tx, source_id, TARGET_OF[kind], told, _TITLES[kind] % source)
