@@ -25,6 +25,7 @@ from stoa.changes.actions import SOURCE_JOB
 from stoa.changes.model import Run, RunState
 from stoa.composition import Platform, Store, platform
 from stoa.db.embedded import Server
+from stoa.identity.scim.log import request_log, vault_of
 from stoa.jobs.worker import Worker
 from stoa.kernel.ids import RunId, TenantId
 from stoa.main import serve
@@ -154,8 +155,11 @@ async def world_of(server: Server, folder: Path) -> AsyncGenerator[World]:
         config = {"url": f"http://{there}{report.path}", "username": report.user, "password": report.password}
         config = json.loads(json.dumps(config | {"format": "json"}))
         stopping = asyncio.Event()
-        async with platform(settings, Store(server.url, server.keyring_path)) as parts:
-            app = serve(parts, stopping)
+        async with (
+            platform(settings, Store(server.url, server.keyring_path)) as parts,
+            request_log(parts.database, vault_of(parts.sealer, parts.source_worker.planner.hash_key)) as log,
+        ):
+            app = serve(parts, stopping, log)
             async with _listening(create_app(estate), outside), _listening(app, inside):
                 yield World(parts, app, f"http://127.0.0.1:{port}", tenancy, config)
                 stopping.set()
@@ -181,7 +185,7 @@ def complaints_of(page: Page) -> list[str]:
     complaints: list[str] = []
 
     def failed(request: Request) -> None:
-        if not request.url.endswith("/live"):
+        if not request.url.partition("?")[0].endswith("/live"):
             complaints.append(f"{request.url}: {request.failure}")
 
     page.on(

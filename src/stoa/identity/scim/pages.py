@@ -9,7 +9,7 @@ from starlette.routing import Route
 from stoa.access.permissions import Permission
 from stoa.access.rules import LONGEST_NAME
 from stoa.identity.scim import log_queries, queries, tokens
-from stoa.identity.scim.pages_log import names_in
+from stoa.identity.scim.pages_log import earlier, names_in
 from stoa.identity.scim.pages_setup import DAYS, DEFAULT_DAYS, ONE, Desk, days_of, setup_pages, source_id_of, token_page
 from stoa.identity.scim.setting_up import arrived
 from stoa.kernel.ids import CredentialId, new_id
@@ -51,7 +51,7 @@ async def _show(visit: Visit, desk: Desk) -> Response:
 async def _page(
     visit: Visit, desk: Desk, *, error: str | None = None, given: Mapping[str, str] | None = None
 ) -> Response:
-    source_id, before = source_id_of(visit), new_id()
+    source_id, since = source_id_of(visit), earlier(new_id())
     async with visit.tx() as tx:
         line = await provider_of(tx, source_id)
         if line is None:
@@ -80,7 +80,7 @@ async def _page(
         windows=hours,
         latest=latest,
         names=names,
-        latest_after=latest[0].request_id if latest else before,
+        latest_after=latest[0].request_id if latest else since,
         fresh=fresh,
         most_counted=queries.MOST_COUNTED,
         scim_address=desk.address(visit),

@@ -91,7 +91,7 @@ async def _list(visit: Visit, vault: Vault) -> Response:
         fresh = await log_queries.freshness(tx, source.source_id)
         names = await names_in(tx, rows)
     live = ask.after is None and visit.request.query_params.get("live") == "1" and _may_follow(ask)
-    newest = rows[0].request_id if rows else new_id()
+    newest = rows[0].request_id if rows else earlier(new_id())
     address = f"{visit.base}/connections/scim/{source.source_id}"
     return visit.page(
         "scim/log.html",
@@ -211,11 +211,11 @@ async def _frames(
         while not shell.stopping.is_set() and clock() < ends:
             bell.clear()
             async with visit.tx() as tx:
-                found = await log_queries.lines_since(tx, source_id, _earlier(after), _ROWS_AT_ONCE)
+                found = await log_queries.lines_since(tx, source_id, earlier(after), _ROWS_AT_ONCE)
             # What the page shows already came before it was drawn; whatever comes up later is shown, late or not.
             fresh = [one for one in found if one.request_id not in seen and (seen or one.request_id > began)]
             after = max([after, *(one.request_id for one in fresh)])
-            seen = {one for one in seen if one > _earlier(after)} | {one.request_id for one in found} | {began}
+            seen = {one for one in seen if one > earlier(after)} | {one.request_id for one in found} | {began}
             rows = [one for one in fresh if _fits(one, where, on_path, visit)]
             if rows:
                 async with visit.tx() as tx:
@@ -226,8 +226,10 @@ async def _frames(
                 await asyncio.wait_for(bell.wait(), _POLL_SECONDS)
 
 
-def _earlier(after: UUID) -> UUID:
-    """The least id of some seconds before one."""
+def earlier(after: UUID) -> UUID:
+    """The least id of some seconds before one: from there on a page that shows no line yet asks for more. Lines are
+    written some hundred milliseconds late.
+    """
     return UUID(int=max(0, (after.int >> 80) - _LATE_MILLISECONDS) << 80)
 
 

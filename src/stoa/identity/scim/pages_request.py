@@ -11,6 +11,7 @@ from stoa.access.permissions import Permission
 from stoa.access.queries import credential
 from stoa.alerts.model import Alert
 from stoa.alerts.queries import current_alert, current_alerts
+from stoa.changes import words
 from stoa.db.transactions import TenantTx
 from stoa.events.actions import emit
 from stoa.events.changed import outside
@@ -157,6 +158,7 @@ async def _page(
         before=None if written is None else _fields(written.before, revealed=revealed),
         after=None if written is None else _fields(written.after, revealed=revealed),
         written=written,
+        labels={} if written is None else _labels(visit, written),
         name=names.get(line.person_id) if line.person_id is not None else None,
         token=token,
         alert=alert,
@@ -177,6 +179,10 @@ async def _page(
 def _fields(fields: Any, *, revealed: bool) -> dict[str, Any] | None:
     kept = outside(fields)
     return kept if revealed or kept is None else masking.masked_fields(kept)
+
+
+def _labels(visit: Visit, written: log_queries.Written) -> dict[str, str]:
+    return words.fields(visit.gettext, {**(written.before or {}), **(written.after or {})})
 
 
 async def _written(tx: TenantTx, line: Line) -> log_queries.Written | None:

@@ -13,7 +13,7 @@ from stoa.access.rules import LONGEST_NAME
 from stoa.changes import words
 from stoa.identity.scim import log_queries, queries, tokens
 from stoa.identity.scim.log_model import Line
-from stoa.identity.scim.pages_log import names_in
+from stoa.identity.scim.pages_log import earlier, names_in
 from stoa.identity.scim.setting_up import arrived, choose_walk, walk_for
 from stoa.identity.scim.walks import WALKS
 from stoa.kernel.ids import SourceId, new_id
@@ -158,8 +158,7 @@ async def _page(
     visit: Visit, desk: Desk, step: str, source: Source, *, issued: Issued | None = None, first: bool = False
 ) -> Response:
     sees = visit.may(Permission.PEOPLE_VIEW)
-    # Made before the log is read, so that whatever comes meanwhile is after it.
-    before = new_id()
+    since = earlier(new_id())
     async with visit.tx() as tx:
         walk = await walk_for(tx, source)
         fresh = await log_queries.freshness(tx, source.source_id)
@@ -184,7 +183,7 @@ async def _page(
         fresh=fresh,
         latest=latest,
         names=names,
-        latest_after=latest[0].request_id if latest else before,
+        latest_after=latest[0].request_id if latest else since,
         came=came,
         labels=words.fields(visit.gettext, {one.field for one in walk.mappings if one.field is not None}),
         scim_address=desk.address(visit),

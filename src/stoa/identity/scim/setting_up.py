@@ -6,7 +6,7 @@ from typing import Final
 from stoa.db.transactions import TenantTx
 from stoa.identity.scim.walks import WALKS, walk_named, walk_of
 from stoa.identity.scim.walks.model import Walk
-from stoa.kernel.ids import RunId, SourceId
+from stoa.kernel.ids import SourceId
 from stoa.kernel.problems import BadInput
 from stoa.tenants.model import Source
 
@@ -18,8 +18,8 @@ _ARRIVED: Final = """
 SELECT r.*, g.*,
   (SELECT count(*) FROM decision d WHERE d.tenant_id = $1 AND d.source_id = $2 AND d.subject_key IS NOT NULL
     AND d.resolved_at IS NULL AND d.verdict IS NULL) AS refused,
-  (SELECT h.run_id FROM run h WHERE h.tenant_id = $1 AND h.source_id = $2 AND h.kind = 'scim_hold' AND h.state = 'held'
-    ORDER BY h.created_at DESC LIMIT 1) AS held,
+  (SELECT count(*) FROM run h WHERE h.tenant_id = $1 AND h.source_id = $2 AND h.kind = 'scim_hold'
+    AND h.state = 'held') AS held,
   (SELECT count(*) FROM domain m WHERE m.tenant_id = $1) AS domains,
   (SELECT t.owner_email IS NOT NULL FROM tenant t WHERE t.tenant_id = $1) AS has_owner
 FROM (
@@ -41,7 +41,7 @@ class Arrived:
         without_number, without_email: users who were sent without an employee number, or an e-mail address.
         groups, giving: groups it sent, and those of them that give a role.
         refused: users who could not be told, and wait for somebody's word.
-        held: the run that waits for approval, if one does.
+        held: runs of held effects that wait for approval.
         domains: proven domains of the tenant, at which an e-mail address tells who somebody is.
         has_owner: whether somebody is told of what goes wrong.
     """
@@ -53,7 +53,7 @@ class Arrived:
     groups: int
     giving: int
     refused: int
-    held: RunId | None
+    held: int
     domains: int
     has_owner: bool
 
