@@ -19,7 +19,7 @@ from stoa.people.roles import settle_roles
 from stoa.people.roles_model import Role
 from stoa.people.target import People
 
-from .group_runs import apply, rollback
+from .group_runs import apply, codes, rollback, undo_since
 from .making import apply as apply_people
 from .making import rollback as rollback_people
 from .pushing import Clock, Idp, clock, database, idp
@@ -89,6 +89,11 @@ async def test_who_waits_goes_or_stays_with_a_group_that_was_deleted(idp: Idp, c
     assert await idp.roles() == {number: {"author"} for number in (0, 1, 2)}
     await decide(idp, await held_run(idp), approve=approve)
     assert await idp.state() == ({"groups": [], "members": [], "roles": []} if approve else standing)
+    # What was rejected is undone already, and what was approved is undone with the hour.
+    again = await undo_since(idp.database, idp.tenant_id, idp.source_id, clock.now)
+    assert bool(again.counts) is approve
+    assert await codes(idp.database, idp.tenant_id, again.run_id) == {}
+    assert await idp.state() == standing
 
 
 async def test_nobody_waits_for_a_run_that_was_rejected(idp: Idp) -> None:

@@ -26,12 +26,14 @@ UPDATE run SET state = CASE WHEN kind = 'scim_window' OR state = 'rejected' THEN
 WHERE tenant_id = $1 AND run_id = $2 AND state IN ('applied', 'rejected')
   AND (state = 'applied' OR kind = 'scim_hold')"""
 
-# $3 the run that collected. What it holds was said in an hour of the source's, in the same transaction.
+# $3 the run that collected. What it holds was said in an hour of the source's, in the same transaction. So was what its
+# rollback found there by itself, such as a group that was deleted.
 _SAID: Final = f"""
-UPDATE change u SET state = 'undone' FROM change c, change h, run w
-WHERE {_ROWS} AND h.tenant_id = $1 AND h.run_id = $3 AND h.ord = (c.note->>'inverts')::bigint
-  AND u.run_id = w.run_id AND w.tenant_id = $1 AND w.kind = 'scim_window'
-  AND u.action = 'deactivate' AND u.state = 'applied' AND u.at = h.at"""
+UPDATE change u SET state = 'undone' FROM change c, run w, run o
+WHERE {_ROWS} AND u.run_id = w.run_id AND w.tenant_id = $1 AND w.kind = 'scim_window' AND u.state = 'applied'
+  AND o.tenant_id = $1 AND o.run_id = $3 AND o.kind = 'scim_hold'
+  AND (u.ord = (c.note->>'inverts')::bigint OR EXISTS (SELECT FROM change h WHERE h.tenant_id = $1 AND h.run_id = $3
+    AND h.ord = (c.note->>'inverts')::bigint AND h.action = u.action AND h.at = u.at))"""
 
 # $3 since when.
 _SINCE: Final = f"""
