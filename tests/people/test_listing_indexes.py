@@ -73,7 +73,7 @@ GROUP = UUID(md5(b"g7", usedforsecurity=False).hexdigest())
 Filled = tuple[TenantId, SourceId]
 
 
-@pytest.fixture(scope="module", params=[30_000, pytest.param(100_000, marks=pytest.mark.all)])
+@pytest.fixture(scope="module", params=[15_000, pytest.param(100_000, marks=pytest.mark.all)])
 def filled(
     request: pytest.FixtureRequest, connect_args: ConnectArgs, server: embedded.Server, database_url: str
 ) -> Filled:
