@@ -6,13 +6,15 @@ from itertools import combinations
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from stoa.db.transactions import TenantTx
 from stoa.people.duplicates_comparing import compare
 from tests.people.conftest import EXAMPLES, World
 
-from .histories import Tenant, histories
+from .histories import histories
 from .invariants import check_tenant
+from .pushing import Tenant
 
 _SETTINGS = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
@@ -41,9 +43,9 @@ async def check_duplicates(tx: TenantTx) -> None:
         assert pair in told or sources[0] & sources[1] or not all(sources), (dict(one), dict(other))
 
 
-async def live(world: World, history: list[object]) -> None:
+async def live(world: World, history: list[object], *, guarded: bool) -> None:
     """A history from beginning to end, looked at after each step."""
-    tenant = await Tenant.found(world)
+    tenant = await Tenant.found(world, guarded=guarded)
     async with tenant.http:
         begun = world.now
         for step in history:
@@ -60,14 +62,14 @@ async def live(world: World, history: list[object]) -> None:
 
 
 @settings(_SETTINGS, max_examples=8)
-@given(history=histories)
-def test_a_history_over_scim(world: World, history: list[object]) -> None:
-    world.run(live(world, history))
+@given(history=histories, guarded=st.booleans())
+def test_a_history_over_scim(world: World, history: list[object], guarded: bool) -> None:
+    world.run(live(world, history, guarded=guarded))
 
 
 @pytest.mark.all
 @pytest.mark.timeout(600)
 @settings(_SETTINGS, max_examples=20 * EXAMPLES)
-@given(history=histories)
-def test_many_histories_over_scim(world: World, history: list[object]) -> None:
-    world.run(live(world, history))
+@given(history=histories, guarded=st.booleans())
+def test_many_histories_over_scim(world: World, history: list[object], guarded: bool) -> None:
+    world.run(live(world, history, guarded=guarded))
