@@ -4,6 +4,7 @@ little of it.
 
 import json
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -17,8 +18,9 @@ from stoa.identity.scim.searching import compiled
 from stoa.kernel.filters import sql
 from stoa.kernel.ids import SourceId, TenantId
 from stoa.people import groups_queries as queries
+from stoa.people.groups_actions import change_group
 from stoa.people.groups_members import Turn, turn_of, write_turn
-from stoa.people.groups_model import Delta, Group, Replaced
+from stoa.people.groups_model import Delta, Group, GroupChanged, Replaced
 
 from .grouping import make_group
 from .making import report, source, sync, worker
@@ -148,3 +150,30 @@ async def test_the_groups_of_a_page_of_users_are_one_statement_by_an_index(place
     found, read = await told(place, lambda tx: queries.groups_named(tx, idp, "everybody", "x"))
     assert any(one.startswith("person_group_") for one in found)
     assert not any(one.startswith("seq:") for one in found)
+
+
+async def test_taking_back_what_waits_reads_each_row_of_the_plan_once(place: Place) -> None:
+    database, tenant_id, idp, group = place
+    sent: list[tuple[str, tuple[object, ...]]] = []
+    async with database.tenant(tenant_id) as tx:
+        members = await queries.members_page(tx, group.group_id, limit=PEOPLE)
+        leaving = frozenset(one.resource_id for one in members[: PEOPLE // 2])
+        held = await change_group(tx, group, None, Delta(frozenset(), leaving))
+        assert isinstance(held, GroupChanged)
+        assert held.held is not None
+    async with database.tenant(tenant_id, one_plan=True) as tx:
+        again = await queries.group_by_id(tx, idp, group.group_id, lock=True)
+        assert again is not None
+        with suppress(ZeroDivisionError):
+            async with tx.savepoint():
+                with tx.connection.query_logger(lambda record: sent.append((record.query, tuple(record.args)))):
+                    await change_group(tx, again, None, Delta(leaving, frozenset()))
+                # Undone, to be looked at once more.
+                raise ZeroDivisionError
+        (withdrawal,) = [one for one in sent if "withdrawn" in one[0]]
+        plan = json.loads(await tx.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {withdrawal[0]}", *withdrawal[1]))
+        # The plan was written a moment ago: there are no statistics of its run.
+        nodes = [node for node in _nodes(plan[0]["Plan"]) if node.get("Relation Name") in {"change", "group_member"}]
+        read = [(node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in nodes]
+        assert sum(read) < 10 * len(leaving)
+        assert sum(read) >= len(leaving)

@@ -4,6 +4,8 @@ A membership is what the source asserts and what is in force. The two are one, u
 admin (`held_run`); then the source's word is answered, and the other word counts.
 """
 
+# ruff: noqa: S608 - the text is code; every value is a bound parameter
+
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -179,14 +181,12 @@ async def _last_admins(tx: TenantTx, group: Group, turn: Turn) -> RunId | None:
 _MAKE: Final = """
 INSERT INTO group_member (tenant_id, group_id, resource_id, asserted, in_force, held_run, since)
 SELECT $1, $2, x.id, true, $5::uuid IS NULL, $5, $4 FROM unnest($3::uuid[]) AS x (id)"""
-_BRING_BACK: Final = """
-UPDATE group_member m SET asserted = true, held_run = NULL
-WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.resource_id = ANY($3)"""
-_END: Final = """
-DELETE FROM group_member m WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.resource_id = ANY($3)"""
-_END_LATER: Final = """
-UPDATE group_member m SET asserted = false, held_run = $4
-WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.resource_id = ANY($3)"""
+# Those of a slice, which lie between $4 and $5: each is looked for among as many as a slice has, not a group.
+_SLICE: Final = "m.tenant_id = $1 AND m.group_id = $2 AND m.resource_id BETWEEN $4 AND $5 AND m.resource_id = ANY($3)"
+_BRING_BACK: Final = f"UPDATE group_member m SET asserted = true, held_run = NULL WHERE {_SLICE}"
+_END: Final = f"DELETE FROM group_member m WHERE {_SLICE}"
+_END_LATER: Final = f"UPDATE group_member m SET asserted = false, held_run = $6 WHERE {_SLICE}"
+_SLICE_SIZE: Final = 1_000
 
 
 async def write_turn(tx: TenantTx, group: Group, turn: Turn) -> None:
@@ -199,28 +199,43 @@ async def write_turn(tx: TenantTx, group: Group, turn: Turn) -> None:
     if turn.new:
         await tx.execute(_MAKE, *key, _ids(turn.new), tx.now, turn.held_new)
     if turn.back:
-        await tx.execute(_BRING_BACK, *key, _ids(turn.back))
+        await _in_slices(tx, group, _BRING_BACK, turn.back)
     if ending:
-        await tx.execute(_END, *key, _ids(ending))
+        await _in_slices(tx, group, _END, ending)
     if waits:
-        await tx.execute(_END_LATER, *key, _ids(turn.ending), turn.held_ending)
+        await _in_slices(tx, group, _END_LATER, turn.ending, turn.held_ending)
     for run_id in runs:
         await close_if_empty(tx, run_id)
+
+
+async def _in_slices(tx: TenantTx, group: Group, sql: str, entries: Sequence[MemberEntry], *more: object) -> None:
+    ids = sorted(_ids(entries))
+    for first in range(0, len(ids), _SLICE_SIZE):
+        part = ids[first : first + _SLICE_SIZE]
+        await tx.execute(sql, tx.tenant_id, group.group_id, part, part[0], part[-1], *more)
 
 
 def _ids(entries: Sequence[MemberEntry]) -> list[UUID]:
     return [entry.resource_id for entry in entries]
 
 
-# The rows of the plan that they waited in say that the client took it back.
+# The rows of the plan that they waited in say that the client took it back. Each membership by its key, and each row by
+# its subject: of a run that was planned just now, PostgreSQL believes that it has few rows, and would read them all for
+# each.
 _WITHDRAW: Final = """
 WITH waited AS MATERIALIZED (
-  SELECT m.held_run, m.group_id || '/' || m.resource_id AS subject FROM group_member m
-  WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.resource_id = ANY($3) AND m.held_run IS NOT NULL
+  SELECT m.held_run, $2::uuid || '/' || a.id AS subject FROM unnest($3::uuid[]) AS a (id)
+  CROSS JOIN LATERAL (SELECT o.held_run FROM group_member o
+    WHERE o.tenant_id = $1 AND o.group_id = $2 AND o.resource_id = a.id LIMIT 1) AS m
+  WHERE m.held_run IS NOT NULL
+), planned AS MATERIALIZED (
+  SELECT p.run_id, p.ord FROM waited w
+  CROSS JOIN LATERAL (SELECT o.run_id, o.ord, o.state FROM change o
+    WHERE o.tenant_id = $1 AND o.source_id = $4 AND o.subject = w.subject OFFSET 0) AS p
+  WHERE p.run_id = w.held_run AND p.state = 'planned'
 ), marked AS (
-  UPDATE change c SET state = 'rejected', note = coalesce(c.note, '{}') || '{"code": "withdrawn"}' FROM waited w
-  WHERE c.tenant_id = $1 AND c.run_id = w.held_run AND c.source_id = $4 AND c.subject = w.subject
-    AND c.state = 'planned')
+  UPDATE change c SET state = 'rejected', note = coalesce(c.note, '{}') || '{"code": "withdrawn"}' FROM planned p
+  WHERE c.tenant_id = $1 AND c.run_id = p.run_id AND c.ord = p.ord AND c.state = 'planned')
 SELECT DISTINCT held_run FROM waited"""
 
 

@@ -27,18 +27,21 @@ from stoa.people.recognising import identifiers_of, subject_of
 FEW: Final = 10
 
 # Names, identifiers and subjects that somebody has already. $3 user names, $4 external ids, $5 employee ids,
-# $6 addresses, $7 subjects; and whether the source may claim people of others.
+# $6 addresses, $7 subjects; and whether the source may claim people of others. Key by key: while a tenant is filled for
+# the first time, PostgreSQL believes that it has few people, and would read them all.
 _TAKEN: Final = """
-SELECT 'user_name' AS what, user_name_key AS key FROM source_record
-WHERE tenant_id = $1 AND source_id = $2 AND user_name_key = ANY($3)
-UNION ALL SELECT 'external_id', scim_external_id FROM source_record
-WHERE tenant_id = $1 AND source_id = $2 AND scim_external_id = ANY($4) AND present
-UNION ALL SELECT 'external_id', scim_external_id FROM source_record
-WHERE tenant_id = $1 AND source_id = $2 AND scim_external_id = ANY($4) AND NOT present
-UNION ALL SELECT 'employee_id', employee_id_key FROM person WHERE tenant_id = $1 AND employee_id_key = ANY($5)
-UNION ALL SELECT 'email', email_key FROM person WHERE tenant_id = $1 AND email_key = ANY($6)
-UNION ALL SELECT 'subject', subject_key FROM decision
-WHERE tenant_id = $1 AND source_id = $2 AND subject_key = ANY($7) AND resolved_at IS NULL
+SELECT 'user_name' AS what, a.key FROM unnest($3::text[]) AS a (key) CROSS JOIN LATERAL (SELECT FROM source_record r
+  WHERE r.tenant_id = $1 AND r.source_id = $2 AND r.user_name_key = a.key LIMIT 1) AS t
+UNION ALL SELECT 'external_id', a.key FROM unnest($4::text[]) AS a (key) CROSS JOIN LATERAL (SELECT FROM source_record r
+  WHERE r.tenant_id = $1 AND r.source_id = $2 AND r.scim_external_id = a.key AND r.present LIMIT 1) AS t
+UNION ALL SELECT 'external_id', a.key FROM unnest($4::text[]) AS a (key) CROSS JOIN LATERAL (SELECT FROM source_record r
+  WHERE r.tenant_id = $1 AND r.source_id = $2 AND r.scim_external_id = a.key AND NOT r.present LIMIT 1) AS t
+UNION ALL SELECT 'employee_id', a.key FROM unnest($5::text[]) AS a (key) CROSS JOIN LATERAL (SELECT FROM person p
+  WHERE p.tenant_id = $1 AND p.employee_id_key = a.key LIMIT 1) AS t
+UNION ALL SELECT 'email', a.key FROM unnest($6::text[]) AS a (key) CROSS JOIN LATERAL (SELECT FROM person p
+  WHERE p.tenant_id = $1 AND p.email_key = a.key LIMIT 1) AS t
+UNION ALL SELECT 'subject', a.key FROM unnest($7::text[]) AS a (key) CROSS JOIN LATERAL (SELECT FROM decision d
+  WHERE d.tenant_id = $1 AND d.source_id = $2 AND d.subject_key = a.key AND d.resolved_at IS NULL LIMIT 1) AS t
 UNION ALL SELECT 'claims', '' FROM claim_rule WHERE tenant_id = $1 AND source_id = $2"""
 _WHAT: Final = ("user_name", "external_id", "employee_id", "email", "subject")
 
