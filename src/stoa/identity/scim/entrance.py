@@ -63,7 +63,7 @@ class Slugs:
                 tenant_id = await tenant_id_of_slug(tx, slug)
         if tenant_id is None:
             self._known.pop(slug, None)
-            raise not_found("There is no SCIM service at this address.")
+            raise not_found("There is no SCIM service at this address. Copy it from the connection's page in Stoa.")
         if len(self._known) >= _MOST_SLUGS:
             self._known.clear()
         self._known[slug] = (tenant_id, self.clock() + SLUG_SECONDS)
@@ -129,7 +129,7 @@ async def refusal(failures: Failures, tenant_id: TenantId, token: str, arrival: 
     async with failures.database.platform() as tx:
         owner = await tenant_of_token(tx, token)
     if owner is not None and owner != tenant_id:
-        return not_found("There is no SCIM service at this address for this token.")
+        return not_found("This token is for another address. Copy both from the same connection's page in Stoa.")
     if owner is not None:
         ended = await failures.token_refused(tenant_id, token, arrival.trace_id)
         if ended is not None:

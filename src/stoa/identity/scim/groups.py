@@ -40,6 +40,10 @@ from stoa.people.model import Refused, Written
 
 # Memberships that the groups of one answer may have in all.
 MOST_MEMBERS: Final = 200_000
+_UNKNOWN: Final = (
+    "There is no group with this id: it was deleted, or another connection made it. Look for the group by displayName, "
+    "and create it if there is none."
+)
 
 # ------------------------------------------------------------------ reading
 
@@ -205,12 +209,12 @@ async def _group(call: Call, *, lock: bool) -> Group:
     group_id = parse_id(call.resource_id)
     group = None if group_id is None else await queries.group_by_id(call.tx, call.source_id, group_id, lock=lock)
     if group is None:
-        raise not_found("There is no group with this id.")
+        raise not_found(_UNKNOWN)
     condition = call.request.headers.get("if-match")
     if lock and condition is not None and not names_version(condition, wire.version_of(group)):
         raise ScimError(
             HTTPStatus.PRECONDITION_FAILED,
-            f"The group has changed since: the version is now {wire.version_of(group)}.",
+            f"The group has changed since: the version is now {wire.version_of(group)}. Read it again first.",
         )
     return group
 

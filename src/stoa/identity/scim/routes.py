@@ -40,6 +40,10 @@ from stoa.kernel.ids import SourceId, TenantId
 
 Handler = Callable[[Call], Awaitable[Answer]]
 _ATTEMPTS: Final = 4
+_NO_ENDPOINT: Final = (
+    "There is nothing at this address. The base URL ends in /scim/v2; the endpoints below it are listed under "
+    "/ResourceTypes."
+)
 # SQLSTATE of a statement that met its timeout.
 _QUERY_CANCELED: Final = "57014"
 # Requests whose statements take lists or filters, which are planned for what they ask.
@@ -290,7 +294,7 @@ def _writes(request: Request) -> bool:
 def _handler(found: _Found | None, method: str) -> Handler:
     """Raises ScimError: 404 for an unknown path, 405 for a method that the endpoint does not have."""
     if found is None:
-        raise not_found("There is nothing at this address. SCIM's endpoints are listed under /ResourceTypes.")
+        raise not_found(_NO_ENDPOINT)
     handler = found.handlers.get("GET" if method == "HEAD" else method)
     if handler is None:
         detail = f"{method[:20]} is not possible here."

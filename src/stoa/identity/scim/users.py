@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from functools import lru_cache
 from http import HTTPStatus
-from typing import assert_never
+from typing import Final, assert_never
 
 from stoa.identity.scim import searching, wire
 from stoa.identity.scim.dialects import normalised_patch, normalised_resource
@@ -23,6 +23,11 @@ from stoa.kernel.ids import parse_id
 from stoa.people import actions, queries
 from stoa.people.groups_queries import groups_of
 from stoa.people.model import Asserted, Changed, Provisioned, Record, Refused, Unchanged, Written
+
+_UNKNOWN: Final = (
+    "There is no user with this id: it was deleted, or another connection made it. Look for the user by userName, and "
+    "create it if there is none."
+)
 
 # ------------------------------------------------------------------ reading
 
@@ -177,16 +182,16 @@ async def _record(call: Call, *, lock: bool) -> tuple[Record, bool]:
     """
     resource_id = parse_id(call.resource_id)
     if resource_id is None:
-        raise not_found("There is no user with this id.")
+        raise not_found(_UNKNOWN)
     found = await queries.record_and_grouped(call.tx, call.source_id, resource_id, lock=lock)
     if found is None:
-        raise not_found("There is no user with this id.")
+        raise not_found(_UNKNOWN)
     record, _ = found
     condition = call.request.headers.get("if-match")
     if lock and condition is not None and not names_version(condition, wire.version_of(record)):
         raise ScimError(
             HTTPStatus.PRECONDITION_FAILED,
-            f"The user has changed since: the version is now {wire.version_of(record)}.",
+            f"The user has changed since: the version is now {wire.version_of(record)}. Read it again first.",
         )
     return found
 
