@@ -14,6 +14,7 @@ from stoa.db.transactions import TenantTx
 from stoa.kernel.ids import PersonId, ResourceId, SourceId
 from stoa.kernel.references import OnMerge, Reference
 from stoa.people.authority import authority
+from stoa.people.dates import tenant_today
 from stoa.people.fields import PERSON_FIELDS, Value
 from stoa.people.groups_queries import groups_of
 from stoa.people.merging import barred, both
@@ -22,7 +23,7 @@ from stoa.people.merging_picks import picked_values, standing_record
 from stoa.people.merging_queries import console_source
 from stoa.people.model import Person
 from stoa.people.recompute import linked_records
-from stoa.people.rules import Effective, Linked, Ranking, effective, in_order
+from stoa.people.rules import Effective, Linked, Ranking, effective, in_force, in_order
 
 _IDENTITIES: Final = """
 SELECT r.resource_id, r.source_id, r.external_id, r.scim_external_id, r.present, r.active, r.person_id
@@ -82,12 +83,16 @@ async def _with_picks(
 ) -> list[Linked]:
     source_id = await console_source(tx)
     standing = await standing_record(tx, source_id, pair)
+    values = {**({} if standing is None else standing.values), **picks}
+    # A date that is picked may have come.
+    today = await tenant_today(tx, values)
+    active = in_force(True if standing is None else standing.asserted_active, values, today)
     if standing is None:
         # The highest id there is: of two records of one source the older one is heard first.
-        made = Linked(ResourceId(UUID(int=2**128 - 1)), source_id, present=True, active=True, values=dict(picks))
+        made = Linked(ResourceId(UUID(int=2**128 - 1)), source_id, present=True, active=active, values=values)
         return [*records, made]
     return [
-        replace(one, values={**one.values, **picks}) if one.resource_id == standing.resource_id else one
+        replace(one, active=active, values=values) if one.resource_id == standing.resource_id else one
         for one in records
     ]
 
