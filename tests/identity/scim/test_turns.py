@@ -36,7 +36,7 @@ async def test_one_tenants_slow_requests_leave_connections_to_others(
         async with asyncio.timeout(3):
             assert (await other("GET", "/Users")).status_code == 200
         assert await _waiting(tx, 1) == WORKED_ON_AT_ONCE
-        # Whoever does not show a token that was good of late has a way of their own.
+        # Whoever shows a token that never opened the tenant has a way of their own.
         async with asyncio.timeout(3):
             assert_error(await scim("GET", "/Users", headers={"Authorization": "Bearer stoa_scim_guessed"}), 401)
     assert {answer.status_code for answer in await asyncio.gather(*asked)} == {200}

@@ -87,6 +87,11 @@ class Senders:
         found = None if digest is None else self._known.get((tenant_id, digest))
         return (None, "") if found is None or found[0] <= self.clock() else found[1:]
 
+    def has_seen(self, tenant_id: TenantId, token: str) -> bool:
+        """Whether the token has opened the tenant since the process began, as far as is remembered: it is no guess."""
+        digest = token_hash(token)
+        return digest is not None and (tenant_id, digest) in self._known
+
     def note(self, tenant_id: TenantId, token: str, credential: Credential) -> None:
         """Remembers a credential that was just read."""
         digest = token_hash(token)

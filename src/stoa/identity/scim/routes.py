@@ -165,7 +165,7 @@ async def _answer(service: _Service, scope: Scope, receive: Receive, arrival: Ar
     arrival.tenant_id, arrival.query = tenant_id, query
     arrival.request = Request(method, path, {}, headers, body)
     visit = _Visit(service, slug, tenant_id, token, arrival)
-    seen = service.senders.known(tenant_id, token)[0] is not None
+    seen = service.senders.has_seen(tenant_id, token)
     try:
         async with service.turns.taken(tenant_id, len(body), known=seen):
             return await _noting_failures(visit, arrival.request, query, found)

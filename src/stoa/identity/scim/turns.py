@@ -2,8 +2,8 @@
 seconds, and a tenant that sends many must leave connections to the others.
 
 Further ones wait in the order of their coming; those whose bodies would be too many to hold are sent back. Requests
-with a token that nobody has seen of late wait by themselves: whoever guesses tokens does not keep the tenant's provider
-out.
+with a token that has not opened the tenant yet wait by themselves: whoever guesses tokens does not keep the tenant's
+provider out.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class Turns:
     async def taken(self, tenant_id: TenantId, size: int, *, known: bool) -> AsyncGenerator[None]:
         """The block is a request's turn.
 
-        size: of its body, in bytes. known: whether its token is one that was good of late. Raises Crowded.
+        size: of its body, in bytes. known: whether its token has opened the tenant before. Raises Crowded.
         """
         lane = self._lanes.get((tenant_id, known))
         if lane is None:
