@@ -6,17 +6,19 @@ from typing import Any
 import pytest
 
 from stoa.db.database import Database
-from stoa.kernel.ids import SourceId, TenantId
+from stoa.kernel.ids import PersonId, SourceId, TenantId
 from stoa.people import actions
 from stoa.people.authority import set_authority
 from stoa.people.matching import CreateNew
 from stoa.people.merging import merge
-from stoa.people.merging_model import MergeAsk
+from stoa.people.merging_model import MergeAsk, Side
 from stoa.people.merging_preview import preview
 from stoa.people.merging_queries import console_source
 from stoa.people.model import Asserted
 from stoa.people.queries import person_by_id
 from stoa.people.refs import REFERENCES
+from stoa.people.splitting import split
+from stoa.people.splitting_preview import split_preview
 
 from .making import source
 
@@ -42,3 +44,26 @@ async def test_a_last_day_that_is_picked_ends_access(database: Database, tenant_
     assert left is not None
     assert (foreseen.access.survivor, foreseen.access.result, left.active) == (True, False, False)
     assert {one.name: one.result for one in foreseen.fields} == left.values
+
+
+async def test_a_split_is_foreseen_to_take_picks_back(database: Database, tenant_id: TenantId) -> None:
+    hr = await source(database, tenant_id)
+    async with database.tenant(tenant_id) as tx:
+        console = await console_source(tx)
+        people: list[PersonId] = []
+        for source_id, title in ((console, "Engineer"), (hr, "Director")):
+            done = await actions.make_record(tx, source_id, Asserted({"title": title}, True), CreateNew())
+            assert done is not None
+            people.append(done.record.person_id)
+        survivor, absorbed = people
+        picks: dict[str, Side] = {"title": "absorbed"}
+        merged = await merge(tx, MergeAsk(survivor, absorbed, picks), REFERENCES)
+        foreseen = await split_preview(tx, merged.merge.run_id)
+        await split(tx, merged.merge.run_id)
+        left, freed = await person_by_id(tx, survivor), await person_by_id(tx, absorbed)
+    assert left is not None
+    assert freed is not None
+    assert left.values["title"] == "Engineer"
+    told = {one.name: one for one in foreseen.fields}
+    assert {name: told[name].result for name in left.values} == left.values
+    assert {name: told[name].absorbed for name in freed.values} == freed.values
