@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.identity.conftest import MakeScim, Scim
+from tests.identity.conftest import MakeScim, Scim, patch_body
 
 from .plain_filters import SORTS, WORDS, Filter, folded, group_filters, user_filters, value_at
 from .plain_patch import ENTERPRISE, Json
@@ -55,6 +55,9 @@ async def peopled(make_scim: MakeScim) -> tuple[Scim, dict[str, Json]]:
             answer = await other("POST", "/Users", body)
             assert answer.status_code == 201, answer.text
             made.append(answer.json())
+            if n % 6 == 5:
+                taken_away = patch_body({"op": "remove", "path": "active"})
+                assert (await other("PATCH", f"/Users/{made[-1]['id']}", taken_away)).status_code == 200
         for n, word in enumerate(("Ann", "Straße", "a%b", "b")):
             members = [{"value": one["id"]} for one in made[n : 2 * n]]
             more = {"externalId": word} if n % 2 else {}

@@ -80,7 +80,8 @@ BINDING: Final[Binding] = {
     "externalId": Column("r.scim_external_id"),
     "userName": Column("r.user_name", "r.user_name_key"),
     "displayName": Column("r.display_name", "r.display_name_key"),
-    "active": Column("r.asserted_active"),
+    # As it is shown: a client that has taken it away reads none, and access stays as it was.
+    "active": Column("(CASE WHEN r.raw -> 'active' IS NOT NULL THEN r.asserted_active END)"),
     **{f"name.{name}": _json(("name", name), f"name.{name}") for name in _NAMES},
     **{name: _json((name,), name) for name in _TEXTS},
     **{name: _list_place(name, subs) for name, subs in FOLDED_LISTS.items()},
