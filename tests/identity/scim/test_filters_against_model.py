@@ -118,7 +118,7 @@ def _key(document: Json, sort: str) -> tuple[bool, Any]:
 _orders = st.sampled_from(["ascending", "descending"])
 
 
-@settings(_SETTINGS, max_examples=40)
+@settings(_SETTINGS, max_examples=30)
 @given(wanted=user_filters, sort=_sorts, order=_orders)
 async def test_filters_of_users(
     peopled: tuple[Scim, dict[str, Json]], wanted: Filter, sort: str | None, order: str

@@ -180,6 +180,7 @@ async def test_odd_bodies_everywhere_change_nothing(scim: Scim, paths: list[str]
     assert await _unchanged(scim, database) == before
 
 
+@pytest.mark.all
 async def test_odd_headers_everywhere(scim: Scim, paths: list[str]) -> None:
     body = {"schemas": [], "userName": "ada", "displayName": "Team"}
     for headers, path in product(HEADERS, paths[: len(ENDPOINTS)]):

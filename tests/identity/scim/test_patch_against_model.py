@@ -41,7 +41,7 @@ def check(document: dict[str, Any], wanted: list[plain.Step]) -> None:
     assert repr(document) == before
 
 
-@settings(max_examples=250)
+@settings(max_examples=150)
 @given(documents, st.lists(steps, min_size=1, max_size=4))
 def test_patch_is_as_the_model_has_it(document: dict[str, Any], wanted: list[plain.Step]) -> None:
     check(document, wanted)
