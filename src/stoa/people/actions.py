@@ -28,6 +28,7 @@ from stoa.people.rules import Linked, describe, in_force
 
 # Whoever reads the refusal in the other system learns from it where it is worked off.
 WHERE_DECIDED: Final = "An admin of the tenant says who it is, in the console of Stoa under People, “Who is it?”."
+_TWO_USERS: Final = "The user name belongs to one user and the external id to another. Correct the one that is wrong."
 
 
 async def provision(
@@ -49,7 +50,7 @@ async def provision(
         others = [record for record in named if _has_another_id(record, asserted)]
         if any(record.present for record in others):
             people = tuple({record.person_id for record in others if record.present})
-            return Refused("user_name_taken", "Another user with this user name exists already.", people)
+            return Refused("user_name_taken", "Another user with this user name exists already. Correct it.", people)
         named = [record for record in named if record not in others]
     if named:
         taken = _taken(named, asserted)
@@ -90,12 +91,13 @@ def _taken(named: list[Record], asserted: Asserted) -> Refused | None:
     present = [record for record in named if record.present]
     people = tuple({record.person_id for record in present or named})
     if len(present) > 1:
-        return Refused("ambiguous_name", "The user name belongs to one user and the external id to another.", people)
+        return Refused("ambiguous_name", _TWO_USERS, people)
     if present and present[0].asserted_active:
         name = key_of(asserted.values.get("user_name"))
         by_name = name is not None and key_of(present[0].values.get("user_name")) == name
         what = "user name" if by_name else "external id"
-        return Refused(f"{what.replace(' ', '_')}_taken", f"An active user with this {what} exists already.", people)
+        detail = f"An active user with this {what} exists already. Correct it, or deactivate the other one."
+        return Refused(f"{what.replace(' ', '_')}_taken", detail, people)
     return None
 
 
