@@ -18,7 +18,7 @@ from stoa.identity.scim import log_queries
 from stoa.identity.scim.bulk_model import BULK_REQUEST
 from stoa.identity.scim.http import Answer, Request
 from stoa.identity.scim.log import RequestLog, request_log, vault_of
-from stoa.identity.scim.log_body import is_secret, shown_path, without_secrets
+from stoa.identity.scim.log_body import Cleaning, is_secret, shown_path
 from stoa.identity.scim.log_model import MOST_ANSWER, MOST_REQUEST, Arrival, Line
 from stoa.identity.scim.log_store import Vault
 from stoa.identity.scim.routes import scim_routes
@@ -156,7 +156,7 @@ def test_secrets_are_told_by_their_names_and_paths() -> None:
             {"op": "add", "value": {"PassWord": "x", "name": {"givenName": "Ada"}}},
         ],
     }  # fmt: skip
-    assert without_secrets(body, removed, frozenset({"pin"})) == {
+    assert Cleaning(removed, frozenset({"pin"})).of(body) == {
         "urn:x:Badge": {"secretary": "Eve"},
         "Operations": [{"op": "add", "value": {"name": {"givenName": "Ada"}}}],
     }
@@ -166,7 +166,7 @@ def test_secrets_are_told_by_their_names_and_paths() -> None:
     deep: Any = {}
     for _ in range(500):
         deep = {"a": deep}
-    assert without_secrets(deep, removed) is not None
+    assert Cleaning(removed, frozenset()).of(deep) is not None
 
 
 async def test_what_waits_is_written_when_the_process_ends(

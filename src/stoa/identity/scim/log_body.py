@@ -62,18 +62,14 @@ def _secret_parts(name: str) -> tuple[bool, frozenset[str]]:
 # ------------------------------------------------------------------ taking secrets out
 
 
-def without_secrets(value: Any, removed: list[str], more: AbstractSet[str] = frozenset()) -> Any:
-    """`value`, as JSON, without what is secret, as far as it is kept. Where something stood is added to `removed`.
-
-    An operation of a PATCH whose path names a secret goes as a whole.
-    """
-    return _Cleaning(removed, more).of(value)
-
-
 @dataclass(slots=True)
-class _Cleaning:
-    """left: how much more of the body is kept, in bytes at least. What comes after it would be cut off anyway, and is
-    not looked through: a body of megabytes must not hold up the requests of others.
+class Cleaning:
+    """Takes out of a body, as JSON, what is secret. An operation of a PATCH whose path names a secret goes as a whole.
+
+    Attributes:
+        removed: where something stood that was taken out. more: as of `is_secret`.
+        left: how much more of the body is kept, in bytes at least. What comes after it would be cut off anyway, and is
+            not looked through: a body of megabytes must not hold up the requests of others.
     """
 
     removed: list[str]
@@ -81,6 +77,7 @@ class _Cleaning:
     left: int = MOST_REQUEST
 
     def of(self, value: Any, at: str = "", depth: int = 0) -> Any:
+        """What is kept of a value, which stands at a place."""
         if depth > _DEEPEST:
             self._remove(at)
             return None
@@ -170,7 +167,7 @@ def sealed_of(noted: Noted, more: AbstractSet[str] = frozenset(), why: str = "")
     more: as of `is_secret`.
     """
     request = noted.request
-    cleaning = _Cleaning([], more)
+    cleaning = Cleaning([], more)
     body: Any = None
     kept, no_json = b"", False
     if request.body:
