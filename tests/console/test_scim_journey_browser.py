@@ -82,7 +82,7 @@ class Provider:
 
     async def post(self, user_name: str, **more: Any) -> httpx2.Response:
         """One user by hand."""
-        body = {"schemas": [], "userName": user_name, **more}
+        body: dict[str, Any] = {"schemas": [], "userName": user_name, **more}
         return await self.http.post(f"{self.address}/Users", json=body, headers=self.dialect.headers(self.token))
 
 
@@ -134,6 +134,11 @@ async def visitor(world: World, browser: Browser) -> tuple[Walk, list[str]]:
     context.set_default_timeout(8_000)
     page = await context.new_page()
     return Walk(page, world.address), complaints_of(page)
+
+
+def not_by_leaving(complaints: list[str]) -> list[str]:
+    """Complaints without those about what a page was still loading when it was left."""
+    return [one for one in complaints if not one.endswith("net::ERR_ABORTED")]
 
 
 async def connected(walk: Walk, company: Company, provider: Provider, choice: str) -> None:
@@ -252,7 +257,7 @@ async def test_okta_from_the_first_click_to_a_mass_change_that_is_taken_back(wor
         await work(company, source_id)
         await walk.says("Rolled back")
         assert await company.one("SELECT count(*) FROM person WHERE tenant_id = $1 AND active") == active
-        assert complaints == []
+        assert not_by_leaving(complaints) == []
     assert walk.seen > 12
 
 
@@ -274,6 +279,7 @@ async def test_entra_twins_and_whom_nobody_could_tell(world: World, browser: Bro
         await page.get_by_role("link", name="POST /Users").first.click()
         await walk.says("What to do:")
         await walk.look("refused")
+        refusal = page.url
         await walk.go(provider)
         await walk.follow("Who is it?")
         await walk.look("decisions")
@@ -281,8 +287,14 @@ async def test_entra_twins_and_whom_nobody_could_tell(world: World, browser: Bro
         await walk.look("decision")
         await page.get_by_label("Somebody new: a person is made").check()
         await walk.press("Decide")
-        assert complaints == []
-        assert (await entra.post("second@acme.example", **number)).status_code == 201
+        # What was refused is done once more from here, after a look at what it would do.
+        await page.goto(refusal)
+        await walk.press("See what it would do")
+        await walk.says("It would be answered 201 now", "nothing has changed")
+        await walk.look("would-do")
+        await page.get_by_label("Why", exact=True).fill("They are two people.")
+        await walk.press("Do it once more")
+        await walk.says("Done once more, by hand", "It made somebody")
 
         # Two who are one are proposed, previewed, merged and split.
         for user in ("eva.twin@acme.example", "eva.twin@other.example"):
@@ -309,4 +321,17 @@ async def test_entra_twins_and_whom_nobody_could_tell(world: World, browser: Bro
         await walk.yes()
         await expect(page.get_by_role("button", name="Split")).to_have_count(0)
         assert await company.one(people) == before
-        assert complaints == []
+
+        # Another source is to own the title: first whom it would change; and what clients expect of the service.
+        await walk.go(f"{company.base}/people/authority")
+        await page.locator("#field-title").check()
+        await page.get_by_label("Place 1").select_option(label="Microsoft Entra ID")
+        await walk.press("Show what it would change")
+        await walk.look("authority-preview")
+        await walk.press("Leave it as it is")
+        await walk.go(provider)
+        await walk.follow("Conformance")
+        await walk.press("Run the checks now")
+        await expect(page.locator(".figure", has_text="Failed")).to_contain_text("0")
+        await walk.look("conformance")
+        assert not_by_leaving(complaints) == []

@@ -12,6 +12,7 @@ from stoa.access.queries import credential
 from stoa.alerts.model import Alert
 from stoa.alerts.queries import current_alert, current_alerts
 from stoa.changes import words
+from stoa.changes.names import actor_names
 from stoa.db.transactions import TenantTx
 from stoa.events.actions import emit
 from stoa.events.changed import outside
@@ -144,12 +145,14 @@ async def _page(
         token = None if line.credential_id is None else await credential(tx, line.credential_id)
         replays = await log_queries.replays_of(tx, line.request_id)
         alert = await _alert(tx, line)
+    actors = await actor_names(visit, [line.actor])
     sealed, may_change = shown.sealed, visit.may(Permission.CONNECTION_CHANGE)
     return visit.page(
         "scim/request.html",
         status=422 if error else 200,
         source=shown.source,
         line=line,
+        actors=actors,
         sealed=sealed,
         query=masking.shown_query(sealed.query, revealed=revealed),
         request=masking.shown(sealed.request, cut=sealed.cut, revealed=revealed),
@@ -182,7 +185,8 @@ def _fields(fields: Any, *, revealed: bool) -> dict[str, Any] | None:
 
 
 def _labels(visit: Visit, written: log_queries.Written) -> dict[str, str]:
-    return words.fields(visit.gettext, {**(written.before or {}), **(written.after or {})})
+    labels = words.fields(visit.gettext, {**(written.before or {}), **(written.after or {})})
+    return labels | {"present": visit.gettext("Known to the provider")}
 
 
 async def _written(tx: TenantTx, line: Line) -> log_queries.Written | None:
