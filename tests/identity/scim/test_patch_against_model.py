@@ -48,7 +48,7 @@ def test_patch_is_as_the_model_has_it(document: dict[str, Any], wanted: list[pla
 
 
 @pytest.mark.all
-@settings(max_examples=6_000)
+@settings(max_examples=3_000)
 @given(documents, st.lists(steps, min_size=1, max_size=5))
 def test_patch_is_as_the_model_has_it_at_length(document: dict[str, Any], wanted: list[plain.Step]) -> None:
     check(document, wanted)
