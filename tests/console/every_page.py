@@ -66,7 +66,8 @@ async def noted(tx: TenantTx, parts: Platform, source_id: SourceId, credential_i
     """A request of an identity provider that was refused."""
     body = b'{"schemas": [], "userName": "mary@acme.example", "phoneNumbers": [{"value": "+49 30 1234"}]}'
     request = Request("POST", ("Users",), {}, {"user-agent": "Okta SCIM Client 1.0.0"}, body)
-    answer = Answer(409, error_body(409, "An active user with this user name exists already.", ScimType.UNIQUENESS))
+    detail = "An active user with this user name exists already. Correct it, or deactivate the other one."
+    answer = Answer(409, error_body(409, detail, ScimType.UNIQUENESS))
     arrival = Arrival(tenant_id=tx.tenant_id, source_id=source_id, credential_id=credential_id, request=request)
     vault = vault_of(parts.sealer, parts.source_worker.planner.hash_key)
     await store(tx, vault, [Noted(arrival, tx.tenant_id, source_id, request, answer, 1_500)], clock=arrival.since)

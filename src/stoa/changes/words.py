@@ -144,6 +144,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "asserted_active": N_("Active in the source"),
     "present": N_("In the report"),
     "manager_ref": N_("Manager"),
+    "manager_id": N_("Manager"),
     "person_id": N_("Person"),
     "user_name": N_("User name"),
     "email": N_("E-mail"),

@@ -188,7 +188,7 @@ async def test_a_refused_request_is_done_once_more_when_its_cause_is_gone(desk: 
     assert "Done once more, by hand" in text
     assert "They may come back" in text
     assert "brought back" in text
-    assert "operator:" in text
+    assert "By you" in text
     assert done.headers["location"] in (await desk.get(path)).text
     (event,) = await events_of(desk, "scim.request_replayed")
     assert (event["status"], event["why"]) == (201, "They may come back")
