@@ -145,6 +145,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "present": N_("In the report"),
     "manager_ref": N_("Manager"),
     "manager_id": N_("Manager"),
+    "raw": N_("What was sent"),
     "person_id": N_("Person"),
     "user_name": N_("User name"),
     "email": N_("E-mail"),
