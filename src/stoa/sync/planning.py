@@ -102,7 +102,7 @@ class Planner:
             if not reasons:
                 return await queries.enter(tx, run, RunState.PLANNED, **told)
             held = await queries.enter(tx, run, RunState.HELD, reasons=[r.as_json() for r in reasons], **told)
-            await _tell_held(tx, held, await tenants.tenant(tx), who, reasons)
+            await _tell_held(tx, held, await tenants.tenant(tx), f"Undoing what {source.name} did is held", reasons)
             return held
 
     async def _begin(self, work: Working, run: Run) -> Run:
@@ -203,7 +203,7 @@ class Planner:
             )
             await _overtake(tx, planned_run)
             if state is RunState.HELD:
-                await _tell_held(tx, planned_run, opened.tenant, f"A sync of {opened.name}", reasons)
+                await _tell_held(tx, planned_run, opened.tenant, f"A sync of {opened.name} is held", reasons)
             return planned_run
 
     async def _hold_unreadable(self, work: Working, run: Run, refused: FeedRefused, started: float) -> Run:
@@ -218,7 +218,7 @@ class Planner:
             await _overtake(tx, held)
             assert run.connection_id is not None
             opened = await self.opener.open(tx, run.connection_id)
-            await _tell_held(tx, held, opened.tenant, f"A sync of {opened.name}", [reason])
+            await _tell_held(tx, held, opened.tenant, f"A sync of {opened.name} is held", [reason])
             return held
 
     async def fail(self, work: Working, run: Run, problem: Problem) -> Run:
@@ -271,9 +271,7 @@ async def _overtake(tx: TenantTx, run: Run) -> None:
         await resolve_alerts(tx, HELD_ALERT, str(run.source_id))
 
 
-async def _tell_held(tx: TenantTx, run: Run, tenant: Tenant, what: str, reasons: list[Reason]) -> None:
+async def _tell_held(tx: TenantTx, run: Run, tenant: Tenant, title: str, reasons: list[Reason]) -> None:
     detail = " ".join(r.detail for r in reasons)
     hint = f"Look at it with `stoa sync show {tenant.slug} {run.run_id}`, then approve or reject it."
-    await raise_alert(
-        tx, HELD_ALERT, alert_key(run), "warning", f"{what} is held", detail, hint, run_id=run.run_id,
-    )  # fmt: skip
+    await raise_alert(tx, HELD_ALERT, alert_key(run), "warning", title, detail, hint, run_id=run.run_id)
