@@ -7,7 +7,7 @@ CREATE TABLE scim_schema (
   urn_key text COLLATE "C" NOT NULL,
   name text NOT NULL,
   description text NOT NULL,
-  -- A list of attributes, as stoa.identity.scim.own_model.OwnAttribute has them.
+  -- A list of attributes, as stoa.identity.scim.own.model.OwnAttribute has them.
   attributes jsonb NOT NULL,
   -- From then on its values are kept as they come, and it is not offered any more.
   retired_at timestamptz,

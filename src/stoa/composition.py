@@ -35,7 +35,7 @@ from stoa.db.database import Database, open_database
 from stoa.db.keyring import KeyRing
 from stoa.db.roles import dsn_for
 from stoa.db.transactions import TenantTx
-from stoa.identity.scim.log_keeping import log_jobs
+from stoa.identity.scim.log.keeping import log_jobs
 from stoa.jobs.model import DeadJob
 from stoa.jobs.run import Handler
 from stoa.kernel.ids import CredentialId, parse_id

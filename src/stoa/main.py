@@ -37,15 +37,15 @@ from stoa.changes.pages import run_pages
 from stoa.changes.rendering import render_changes
 from stoa.composition import VERSION, Platform, Store, base_url_of, platform, references
 from stoa.console.pages import console_pages
-from stoa.identity.scim import routes_schemas as schema_routes
-from stoa.identity.scim.conformance_pages import conformance_pages
-from stoa.identity.scim.log import RequestLog, request_log, vault_of
-from stoa.identity.scim.log_store import Vault
+from stoa.identity.scim.conformance.pages import conformance_pages
+from stoa.identity.scim.log.pages import log_pages
+from stoa.identity.scim.log.pages_request import request_pages
+from stoa.identity.scim.log.pages_why import why_pages
+from stoa.identity.scim.log.store import Vault
+from stoa.identity.scim.log.writer import RequestLog, request_log, vault_of
+from stoa.identity.scim.own import routes as schema_routes
+from stoa.identity.scim.own.pages import schema_pages
 from stoa.identity.scim.pages import scim_pages
-from stoa.identity.scim.pages_log import log_pages
-from stoa.identity.scim.pages_request import request_pages
-from stoa.identity.scim.pages_schemas import schema_pages
-from stoa.identity.scim.pages_why import why_pages
 from stoa.identity.scim.routes import scim_routes
 from stoa.logs import set_up_logging
 from stoa.people import routes as people_routes

@@ -18,17 +18,17 @@ from stoa.analytics.webhooks.sending_again import send_test
 from stoa.composition import Platform, base_url_of, references
 from stoa.db.transactions import TenantTx
 from stoa.events.actions import number_entries
-from stoa.identity.scim.conformance import CHECKS, keep
-from stoa.identity.scim.conformance_bench import Exchange
-from stoa.identity.scim.conformance_model import Result, Verdict
+from stoa.identity.scim.conformance.bench import Exchange
+from stoa.identity.scim.conformance.model import Result, Verdict
+from stoa.identity.scim.conformance.running import CHECKS, keep
 from stoa.identity.scim.errors import ScimType, error_body
 from stoa.identity.scim.http import Answer, Request
-from stoa.identity.scim.log import vault_of
-from stoa.identity.scim.log_model import Arrival, Noted
-from stoa.identity.scim.log_store import store
-from stoa.identity.scim.own_actions import add_attribute, add_schema
-from stoa.identity.scim.own_model import OwnAttribute
-from stoa.identity.scim.own_queries import own_schemas
+from stoa.identity.scim.log.model import Arrival, Noted
+from stoa.identity.scim.log.store import store
+from stoa.identity.scim.log.writer import vault_of
+from stoa.identity.scim.own.actions import add_attribute, add_schema
+from stoa.identity.scim.own.model import OwnAttribute
+from stoa.identity.scim.own.queries import own_schemas
 from stoa.kernel.ids import CredentialId, SourceId, new_id
 from stoa.main import api_operations, console_routes, docs_routes
 from stoa.outbound.mailbox import mails

@@ -25,7 +25,7 @@ from stoa.changes.actions import SOURCE_JOB
 from stoa.changes.model import Run, RunState
 from stoa.composition import Platform, Store, platform
 from stoa.db.embedded import Server
-from stoa.identity.scim.log import request_log, vault_of
+from stoa.identity.scim.log.writer import request_log, vault_of
 from stoa.jobs.worker import Worker
 from stoa.kernel.ids import RunId, TenantId
 from stoa.main import serve

@@ -13,8 +13,8 @@ import pytest
 from stoa.db import embedded
 from stoa.db.database import Database
 from stoa.db.transactions import TenantTx
-from stoa.identity.scim.groups import LISTED
-from stoa.identity.scim.searching import compiled
+from stoa.identity.scim.groups.endpoint import LISTED
+from stoa.identity.scim.lists.searching import compiled
 from stoa.kernel.filters import sql
 from stoa.kernel.ids import SourceId, TenantId
 from stoa.people import groups_queries as queries

@@ -77,7 +77,8 @@ def _without_state(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _effect(row: Mapping[str, Any] | Row) -> Event:
-    before, after = row["before"], row["after"]
+    before: dict[str, Any] | None = row["before"]
+    after: dict[str, Any] | None = row["after"]
     linked: dict[str, Any] | None = None
     if after is not None and _MERGED_INTO in after:
         # A person who is part of another from now on: gone, for whoever keeps a copy.
@@ -86,7 +87,7 @@ def _effect(row: Mapping[str, Any] | Row) -> Event:
         what, before, linked = "split", None, {"split_from": before[_MERGED_INTO]}
     else:
         if before is None:
-            after = {**_of_person(row["made"] or {}), **after}
+            after = {**_of_person(row["made"] or {}), **(after or {})}
         what = _what(before, after)
     body = {"before": before, "after": after, "version": row["version"], **(linked or {})}
     return Event(f"{row['target']}.{what}", subject=str(row["person_id"]), body=body)

@@ -13,7 +13,7 @@ from stoa.changes import actions as change_actions
 from stoa.changes import queries as runs
 from stoa.changes.model import NewRun, Run, RunKind, RunState
 from stoa.composition import references
-from stoa.identity.scim.bulk_model import BULK_REQUEST
+from stoa.identity.scim.bulk.model import BULK_REQUEST
 from stoa.identity.scim.routes import scim_routes
 from stoa.kernel.ids import RunId, new_id
 from stoa.kernel.problems import Problem

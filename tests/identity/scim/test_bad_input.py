@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stoa.identity.scim.bulk_model import BULK_REQUEST
+from stoa.identity.scim.bulk.model import BULK_REQUEST
 from stoa.identity.scim.http import MAX_BODY
 from tests.identity.conftest import Scim, patch_body
 from tests.identity.scim.test_entrance import assert_error

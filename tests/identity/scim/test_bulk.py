@@ -8,7 +8,7 @@ import pytest
 
 from stoa.changes import queries as runs
 from stoa.db.database import Database
-from stoa.identity.scim.bulk_model import BULK_REQUEST, MAX_OPERATIONS
+from stoa.identity.scim.bulk.model import BULK_REQUEST, MAX_OPERATIONS
 from stoa.identity.scim.model import ENTERPRISE_SCHEMA, GROUP_SCHEMA, USER_SCHEMA
 from stoa.people.queries import person_by_id
 from stoa.tenants.actions import prove_domain

@@ -7,9 +7,9 @@ import pytest
 
 from stoa.db.database import Database
 from stoa.db.transactions import Origin
-from stoa.identity.scim.conformance import CHECKS, KEPT, keep, latest, one_run, run_checks
-from stoa.identity.scim.conformance_bench import Bench
-from stoa.identity.scim.conformance_model import Check, Conformance, Result, Verdict, require
+from stoa.identity.scim.conformance.bench import Bench
+from stoa.identity.scim.conformance.model import Check, Conformance, Result, Verdict, require
+from stoa.identity.scim.conformance.running import CHECKS, KEPT, keep, latest, one_run, run_checks
 from stoa.identity.scim.model import ENTERPRISE_SCHEMA
 from stoa.kernel.ids import TenantId
 from tests.conftest import MakeTenant

@@ -8,8 +8,8 @@ from starlette.types import ASGIApp
 
 from stoa.access.permissions import Role
 from stoa.db.database import Database
-from stoa.identity.scim.conformance import CHECKS
-from stoa.identity.scim.conformance_pages import conformance_pages
+from stoa.identity.scim.conformance.pages import conformance_pages
+from stoa.identity.scim.conformance.running import CHECKS
 from stoa.kernel.ids import TenantId
 from stoa.web.visiting import Shell
 from tests.conftest import MakeTenant

@@ -7,9 +7,9 @@ import pytest
 from stoa.identity.scim.catalogue import CATALOGUE
 from stoa.identity.scim.dialects import CLIENTS, entra, normalised_patch, normalised_resource
 from stoa.identity.scim.errors import ScimError, ScimType
+from stoa.identity.scim.lists.searching import compiled
 from stoa.identity.scim.model import ENTERPRISE_SCHEMA, Document
 from stoa.identity.scim.schemas import USERS
-from stoa.identity.scim.searching import compiled
 from tests.identity.scim.factories import MANAGER, sent, user
 
 WORK_MAIL = 'emails[type eq "work"].value'

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stoa.identity.scim.dialects import operations_of
 from stoa.identity.scim.effort import Effort
-from stoa.identity.scim.groups_patch import memberships, split_operations
+from stoa.identity.scim.groups.patch import memberships, split_operations
 from stoa.identity.scim.model import GROUP_SCHEMA, Document
 from stoa.people.groups_model import Delta, Replaced
 

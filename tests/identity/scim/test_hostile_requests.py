@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from stoa.db.database import Database
-from stoa.identity.scim.bulk_model import BULK_REQUEST
+from stoa.identity.scim.bulk.model import BULK_REQUEST
 from stoa.identity.scim.model import ENTERPRISE_SCHEMA, ERROR_SCHEMA
 from stoa.identity.scim.routes import ENDPOINTS
 from tests.identity.conftest import Scim, patch_body

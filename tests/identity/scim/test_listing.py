@@ -6,8 +6,8 @@ import pytest
 
 from stoa.db.database import Database
 from stoa.identity.scim.catalogue import BINDING, CATALOGUE
+from stoa.identity.scim.lists.searching import compiled
 from stoa.identity.scim.model import ENTERPRISE_SCHEMA, LIST_SCHEMA
-from stoa.identity.scim.searching import compiled
 from stoa.kernel.filters import require_bound, sql
 from tests.identity.conftest import MakeScim, Scim
 

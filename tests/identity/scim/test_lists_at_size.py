@@ -11,9 +11,9 @@ import pytest
 from stoa.db import embedded
 from stoa.db.database import Database, open_database
 from stoa.identity.scim.catalogue import CATALOGUE
-from stoa.identity.scim.listed import After, Branch, Part, keys_page, keys_query
-from stoa.identity.scim.offered import PLAIN
-from stoa.identity.scim.ordering import order_of
+from stoa.identity.scim.lists.listed import After, Branch, Part, keys_page, keys_query
+from stoa.identity.scim.lists.ordering import order_of
+from stoa.identity.scim.own.offered import PLAIN
 from stoa.identity.scim.users import listed
 from stoa.kernel.ids import SourceId, TenantId, new_id
 from stoa.tenants.actions import create_tenant, ensure_source

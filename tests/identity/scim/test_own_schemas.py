@@ -6,11 +6,11 @@ from uuid import UUID
 import pytest
 
 from stoa.db.database import Database
-from stoa.identity.scim import own_actions
 from stoa.identity.scim.model import ENTERPRISE_SCHEMA
-from stoa.identity.scim.offers import Offers, offered_in
-from stoa.identity.scim.own_model import OwnAttribute
-from stoa.identity.scim.own_rules import SchemaClash
+from stoa.identity.scim.own import actions as own_actions
+from stoa.identity.scim.own.model import OwnAttribute
+from stoa.identity.scim.own.offers import Offers, offered_in
+from stoa.identity.scim.own.rules import SchemaClash
 from stoa.kernel.filters import require_bound
 from stoa.kernel.problems import BadInput, NotFound
 from tests.identity.conftest import MakeScim, Scim

@@ -12,7 +12,7 @@ import pytest
 
 from stoa.composition import references
 from stoa.db.database import Database
-from stoa.identity.scim.bulk_model import BULK_REQUEST
+from stoa.identity.scim.bulk.model import BULK_REQUEST
 from stoa.identity.scim.model import ENTERPRISE_SCHEMA
 from stoa.kernel.ids import PersonId
 from stoa.kernel.problems import Problem

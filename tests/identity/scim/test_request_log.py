@@ -14,15 +14,15 @@ from starlette.applications import Starlette
 
 from stoa.access.actions import revoke
 from stoa.db.database import Database
-from stoa.identity.scim import log_queries
-from stoa.identity.scim.bulk_model import BULK_REQUEST
+from stoa.identity.scim.bulk.model import BULK_REQUEST
 from stoa.identity.scim.http import Answer, Request
-from stoa.identity.scim.log import RequestLog, request_log, vault_of
-from stoa.identity.scim.log_body import Cleaning, is_secret, shown_path
-from stoa.identity.scim.log_model import MOST_ANSWER, MOST_REQUEST, Arrival, Line
-from stoa.identity.scim.log_store import Vault
+from stoa.identity.scim.log import queries as log_queries
+from stoa.identity.scim.log.bodies import Cleaning, is_secret, shown_path
+from stoa.identity.scim.log.model import MOST_ANSWER, MOST_REQUEST, Arrival, Line
+from stoa.identity.scim.log.store import Vault
+from stoa.identity.scim.log.told import detail_of, told
+from stoa.identity.scim.log.writer import RequestLog, request_log, vault_of
 from stoa.identity.scim.routes import scim_routes
-from stoa.identity.scim.told import detail_of, told
 from stoa.kernel.ids import new_id
 from stoa.tenants.queries import tenant as tenant_of
 from stoa.tenants.sealing import Sealer

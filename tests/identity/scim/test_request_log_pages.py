@@ -13,12 +13,12 @@ from starlette.routing import Route
 
 from stoa.access.permissions import Role
 from stoa.db.database import Database
-from stoa.identity.scim.log import RequestLog, request_log, vault_of
-from stoa.identity.scim.log_queries import latest
+from stoa.identity.scim.log.pages import log_pages
+from stoa.identity.scim.log.pages_request import request_pages
+from stoa.identity.scim.log.pages_why import why_pages
+from stoa.identity.scim.log.queries import latest
+from stoa.identity.scim.log.writer import RequestLog, request_log, vault_of
 from stoa.identity.scim.pages import scim_pages
-from stoa.identity.scim.pages_log import log_pages
-from stoa.identity.scim.pages_request import request_pages
-from stoa.identity.scim.pages_why import why_pages
 from stoa.identity.scim.routes import scim_routes
 from stoa.kernel.ids import TenantId
 from stoa.tenants.queries import tenant as tenant_of

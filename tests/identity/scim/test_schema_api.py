@@ -2,7 +2,7 @@
 
 from stoa.db import embedded
 from stoa.db.database import Database
-from stoa.identity.scim import own_actions
+from stoa.identity.scim.own import actions as own_actions
 from tests.api.calling import serving, token_of
 from tests.identity.conftest import MakeScim
 from tests.identity.scim.test_own_schemas import ATTRIBUTES, URN, describe

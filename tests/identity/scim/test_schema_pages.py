@@ -9,7 +9,7 @@ from starlette.routing import Route
 from stoa.access.permissions import Role
 from stoa.db.database import Database
 from stoa.events.actions import number_entries
-from stoa.identity.scim.pages_schemas import schema_pages
+from stoa.identity.scim.own.pages import schema_pages
 from stoa.identity.scim.routes import scim_routes
 from stoa.kernel.ids import TenantId
 from stoa.web.visiting import Shell

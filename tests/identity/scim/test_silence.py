@@ -9,10 +9,10 @@ from stoa.alerts.queries import recent_alerts
 from stoa.composition import expiring_credential
 from stoa.db.database import Database
 from stoa.identity.scim.http import Answer, Request
-from stoa.identity.scim.log import RequestLog, vault_of
-from stoa.identity.scim.log_keeping import keep_for, log_jobs
-from stoa.identity.scim.log_model import Arrival
-from stoa.identity.scim.silence import LONGEST, RETENTION_JOB, SHORTEST, SILENCE_JOB, SILENT_ALERT, rhythm
+from stoa.identity.scim.log.keeping import keep_for, log_jobs
+from stoa.identity.scim.log.model import Arrival
+from stoa.identity.scim.log.silence import LONGEST, RETENTION_JOB, SHORTEST, SILENCE_JOB, SILENT_ALERT, rhythm
+from stoa.identity.scim.log.writer import RequestLog, vault_of
 from stoa.jobs.model import Outcome
 from stoa.jobs.worker import Worker
 from stoa.kernel.ids import TenantId

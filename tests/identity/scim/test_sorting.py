@@ -6,10 +6,10 @@ import pytest
 
 from stoa.db.database import Database
 from stoa.identity.scim.catalogue import CATALOGUE, SORTS
-from stoa.identity.scim.listed import Branch, keys_query
+from stoa.identity.scim.lists.listed import Branch, keys_query
+from stoa.identity.scim.lists.ordering import order_of
 from stoa.identity.scim.model import ENTERPRISE_SCHEMA
-from stoa.identity.scim.offered import PLAIN
-from stoa.identity.scim.ordering import order_of
+from stoa.identity.scim.own.offered import PLAIN
 from stoa.identity.scim.users import listed
 from tests.identity.conftest import Scim
 

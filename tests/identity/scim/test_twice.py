@@ -11,7 +11,7 @@ from stoa.db.database import Database
 from stoa.db.transactions import TenantTx
 from stoa.events.model import StoredEvent
 from stoa.events.queries import read_events
-from stoa.identity.scim.bulk_model import BULK_REQUEST
+from stoa.identity.scim.bulk.model import BULK_REQUEST
 from stoa.identity.scim.model import ENTERPRISE_SCHEMA
 from stoa.people.roles_actions import add_rule
 from stoa.people.roles_model import Role

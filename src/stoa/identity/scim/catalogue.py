@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from stoa.identity.scim.lists.ordering import sort_keys
 from stoa.identity.scim.model import ENTERPRISE_SCHEMA, USER_SCHEMA
-from stoa.identity.scim.ordering import sort_keys
 from stoa.identity.scim.wire import FOLDED, FOLDED_ENTERPRISE, FOLDED_LISTS, FOLDED_TEXTS
 from stoa.kernel.filters import (
     Attribute,

@@ -11,13 +11,13 @@ from typing import Any, Final, cast
 
 import scim2_models
 
-from stoa.identity.scim.bulk_model import MAX_OPERATIONS, MAX_PAYLOAD
+from stoa.identity.scim.bulk.model import MAX_OPERATIONS, MAX_PAYLOAD
 from stoa.identity.scim.errors import ScimError, not_found
 from stoa.identity.scim.http import Answer, Call, json_answer
+from stoa.identity.scim.lists.searching import DEFAULT_RESULTS, MAX_RESULTS
 from stoa.identity.scim.model import LIST_SCHEMA, Attribute, Kind, ResourceType, Schema
-from stoa.identity.scim.offered import Offered
+from stoa.identity.scim.own.offered import Offered
 from stoa.identity.scim.schemas import ENTERPRISE, GROUP, GROUPS, USER
-from stoa.identity.scim.searching import DEFAULT_RESULTS, MAX_RESULTS
 
 _Json = dict[str, Any]
 

@@ -16,7 +16,7 @@ from stoa.db.database import Database
 from stoa.db.transactions import Origin, TenantTx
 from stoa.identity.scim.errors import ScimError, not_found, unauthorised
 from stoa.identity.scim.failures import Failures
-from stoa.identity.scim.log_model import Arrival
+from stoa.identity.scim.log.model import Arrival
 from stoa.kernel.ids import SourceId, TenantId
 from stoa.tenants.model import Phase
 from stoa.tenants.queries import tenant_id_of_slug

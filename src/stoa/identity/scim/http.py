@@ -15,7 +15,7 @@ from stoa.access.model import Credential
 from stoa.db.transactions import TenantTx
 from stoa.identity.scim.effort import Effort
 from stoa.identity.scim.errors import ScimError, ScimType, error_body, invalid_syntax, invalid_value
-from stoa.identity.scim.offered import PLAIN, Offered
+from stoa.identity.scim.own.offered import PLAIN, Offered
 from stoa.kernel.ids import SourceId
 from stoa.people.model import Refused, Written
 

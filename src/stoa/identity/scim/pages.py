@@ -8,10 +8,11 @@ from starlette.routing import Route
 
 from stoa.access.permissions import Permission
 from stoa.access.rules import LONGEST_NAME
-from stoa.identity.scim import log_queries, queries, tokens
-from stoa.identity.scim.pages_log import earlier, names_in
-from stoa.identity.scim.pages_setup import DAYS, DEFAULT_DAYS, ONE, Desk, days_of, setup_pages, source_id_of, token_page
-from stoa.identity.scim.setting_up import arrived
+from stoa.identity.scim import queries, tokens
+from stoa.identity.scim.log import queries as log_queries
+from stoa.identity.scim.log.pages import earlier, names_in
+from stoa.identity.scim.walks.pages import DAYS, DEFAULT_DAYS, ONE, Desk, days_of, setup_pages, source_id_of, token_page
+from stoa.identity.scim.walks.steps import arrived
 from stoa.kernel.ids import CredentialId, new_id
 from stoa.kernel.problems import BadInput, NotFound
 from stoa.sync.overview import SOON, is_live, provider_of

@@ -15,12 +15,14 @@ from starlette.types import Receive, Scope, Send
 
 from stoa.db.database import Database
 from stoa.db.errors import COLLISION, UNAVAILABLE, UniqueViolation
-from stoa.identity.scim import bulk, discovery, everything, groups, users
-from stoa.identity.scim.bulk_model import MAX_PAYLOAD
+from stoa.identity.scim import discovery, users
+from stoa.identity.scim.bulk import endpoint as bulk
+from stoa.identity.scim.bulk.model import MAX_PAYLOAD
 from stoa.identity.scim.dialects import entra
 from stoa.identity.scim.entrance import Senders, Slugs, bearer_token, refusal, sender
 from stoa.identity.scim.errors import ScimError, ScimType, bad, error_body, not_found
 from stoa.identity.scim.failures import Failures
+from stoa.identity.scim.groups import endpoint as groups
 from stoa.identity.scim.http import (
     MAX_BODY,
     Answer,
@@ -32,9 +34,10 @@ from stoa.identity.scim.http import (
     read_body,
     send_answer,
 )
-from stoa.identity.scim.log import RequestLog
-from stoa.identity.scim.log_model import Arrival
-from stoa.identity.scim.offers import Offers
+from stoa.identity.scim.lists import everything
+from stoa.identity.scim.log.model import Arrival
+from stoa.identity.scim.log.writer import RequestLog
+from stoa.identity.scim.own.offers import Offers
 from stoa.identity.scim.turns import Crowded, Turns
 from stoa.kernel.ids import SourceId, TenantId
 

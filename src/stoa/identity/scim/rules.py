@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, assert_never
 
 from stoa.identity.scim.errors import ScimError, ScimType, bad, invalid_value
-from stoa.identity.scim.keeping import keep_immutable, require_extensions, require_kept
 from stoa.identity.scim.model import Attribute, Document, Kind, Mutability, Operation, ResourceType, Verb
+from stoa.identity.scim.own.keeping import keep_immutable, require_extensions, require_kept
 from stoa.identity.scim.paths import Extension, OpaqueAttribute, Target, resolve, seeded
 from stoa.identity.scim.schemas import attribute_of
 from stoa.identity.scim.validation import (

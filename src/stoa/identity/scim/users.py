@@ -6,19 +6,20 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, assert_never
 
-from stoa.identity.scim import searching, wire
+from stoa.identity.scim import wire
 from stoa.identity.scim.dialects import normalised_patch, normalised_resource
 from stoa.identity.scim.effort import effort_of
 from stoa.identity.scim.errors import ScimError, not_found
-from stoa.identity.scim.groups_wire import memberships
+from stoa.identity.scim.groups.wire import memberships
 from stoa.identity.scim.http import Answer, Call, Outcome, Word, json_answer, json_of, names_version, refused_answer
-from stoa.identity.scim.keeping import respelt
-from stoa.identity.scim.listed import Listed
+from stoa.identity.scim.lists import searching
+from stoa.identity.scim.lists.listed import Listed
+from stoa.identity.scim.lists.searching import from_body
 from stoa.identity.scim.model import Document
-from stoa.identity.scim.offered import Offered
+from stoa.identity.scim.own.keeping import respelt
+from stoa.identity.scim.own.offered import Offered
 from stoa.identity.scim.projection import Projection, projected, projection
 from stoa.identity.scim.rules import created, patched, replaced
-from stoa.identity.scim.searching import from_body
 from stoa.kernel.ids import parse_id
 from stoa.people import actions, queries
 from stoa.people.groups_queries import groups_of

@@ -1,0 +1,1 @@
+"""What clients expect of a SCIM service, checked in the process and told on a page."""

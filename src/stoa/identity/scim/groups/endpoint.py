@@ -1,0 +1,231 @@
+"""/Groups: one function for each method, each within the caller's transaction.
+
+Members are read only where they are asked for, and changed by themselves (`groups_patch`).
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Final, assert_never
+
+from stoa.identity.scim.dialects import normalised_operations, normalised_resource, operations_of
+from stoa.identity.scim.effort import effort_of
+from stoa.identity.scim.errors import ScimError, ScimType, bad, not_found
+from stoa.identity.scim.groups import wire
+from stoa.identity.scim.groups.catalogue import BINDING, CATALOGUE, SORTS
+from stoa.identity.scim.groups.patch import memberships, split_members, split_operations
+from stoa.identity.scim.http import Answer, Call, Outcome, Word, json_answer, json_of, names_version, refused_answer
+from stoa.identity.scim.lists import searching
+from stoa.identity.scim.lists.listed import Listed
+from stoa.identity.scim.lists.searching import from_body
+from stoa.identity.scim.model import Document
+from stoa.identity.scim.projection import Projection, projected, projection
+from stoa.identity.scim.rules import created, patched, replaced
+from stoa.identity.scim.schemas import GROUPS
+from stoa.kernel.ids import parse_id
+from stoa.people import groups_actions as actions
+from stoa.people import groups_queries as queries
+from stoa.people.groups_model import (
+    Group,
+    GroupAsserted,
+    GroupChanged,
+    GroupMade,
+    GroupOutcome,
+    GroupUnchanged,
+    Member,
+    Memberships,
+    UnknownMembers,
+)
+from stoa.people.model import Refused, Written
+
+# Memberships that the groups of one answer may have in all.
+MOST_MEMBERS: Final = 200_000
+_UNKNOWN: Final = (
+    "There is no group with this id: it was deleted, or another connection made it. Look for the group by displayName, "
+    "and create it if there is none."
+)
+
+# ------------------------------------------------------------------ reading
+
+
+async def read(call: Call) -> Answer:
+    """GET /Groups/{id} (RFC 7644, 3.4.1)."""
+    wanted = _wanted(call)
+    group = await _group(call, lock=False)
+    version = wire.version_of(group)
+    if names_version(call.request.headers.get("if-none-match"), version):
+        return Answer(HTTPStatus.NOT_MODIFIED, headers=(("etag", version),))
+    return await _one(call, HTTPStatus.OK, group, wanted)
+
+
+async def search(call: Call) -> Answer:
+    """GET /Groups (RFC 7644, 3.4.2). Without another order, that in which groups were first made."""
+    return await searching.search(call, (LISTED,))
+
+
+async def search_by_post(call: Call) -> Answer:
+    """POST /Groups/.search (RFC 7644, 3.4.3): the query stands in the body."""
+    return await search(from_body(call))
+
+
+async def _shown(call: Call, groups: Sequence[Group], wanted: Projection) -> list[Document]:
+    members: dict[object, list[Member]] = {}
+    with_members = wanted.includes("members")
+    if with_members:
+        if sum(group.member_count for group in groups) > MOST_MEMBERS:
+            detail = (
+                f"The groups of this page have more than {MOST_MEMBERS:,} members. Ask with excludedAttributes=members,"
+                ' or with a smaller "count".'
+            )
+            raise bad(ScimType.TOO_MANY, detail)
+        members |= await queries.members_of(call.tx, [group.group_id for group in groups if group.member_count])
+    names = wanted.requests("members", "display")
+    documents = [
+        wire.rendered(group, members.get(group.group_id, []) if with_members else None, call.base_url, names=names)
+        for group in groups
+    ]
+    return [projected(document, wanted) for document in documents]
+
+
+LISTED: Final[Listed[Group]] = Listed(
+    kind=GROUPS,
+    catalogue=CATALOGUE,
+    binding=BINDING,
+    sorts=SORTS,
+    table="person_group g",
+    columns=queries.GROUP,
+    key="g.group_id",
+    having="g.tenant_id = $1 AND g.source_id = $2 AND g.present",
+    made=queries.group_of,
+    shown=_shown,
+)
+
+
+# ------------------------------------------------------------------ writing
+
+
+async def create(call: Call) -> Answer:
+    """POST /Groups (RFC 7644, 3.3). A group that was deleted and had the same externalId or name comes back under the
+    old id.
+    """
+    wanted = _wanted(call)
+    body, members = split_members(json_of(call.request))
+    document = created(GROUPS, normalised_resource(GROUPS, body))
+    made = await actions.make_group(call.tx, call.source_id, wire.asserted(document), members)
+    match made:
+        case GroupMade(group):
+            location = f"{call.base_url}/Groups/{group.group_id}"
+            answer = await _one(call, HTTPStatus.CREATED, group, wanted, (("location", location),))
+            word = Word.HELD if made.held is not None else Word.REVIVED if made.revived else Word.CREATED
+            reason = str(made.held) if made.held is not None else ""
+            return _told(answer, group, word, reason, made.written)
+        case UnknownMembers():
+            raise wire.refused_members(made)
+        case Refused():
+            return refused_answer(made)
+        case _:
+            assert_never(made)
+
+
+async def replace(call: Call) -> Answer:
+    """PUT /Groups/{id} (RFC 7644, 3.5.1). Members that it does not speak of stay."""
+    wanted = _wanted(call)
+    body, members = split_members(json_of(call.request))
+    plain = normalised_resource(GROUPS, body)
+    group = await _group(call, lock=True)
+    asserted = wire.asserted(replaced(GROUPS, wire.document_of(group), plain))
+    outcome = await _change(call, group, asserted, members)
+    if isinstance(outcome, Refused):
+        return refused_answer(outcome)
+    return _changed(await _one(call, HTTPStatus.OK, outcome.group, wanted), outcome)
+
+
+async def patch(call: Call) -> Answer:
+    """PATCH /Groups/{id} (RFC 7644, 3.5.2): all operations or none.
+
+    It is answered 204, so that nobody waits for ten thousand members to be written out; who names `attributes` is
+    given them, as the RFC has it.
+    """
+    wanted = _wanted(call)
+    rest, edits = split_operations(operations_of(json_of(call.request)))
+    operations = normalised_operations(GROUPS, rest)
+    group = await _group(call, lock=True)
+    asserted: GroupAsserted | None = None
+    if operations:
+        standing = wire.document_of(group)
+        call.effort.spend(effort_of(standing, operations))
+        asserted = wire.asserted(patched(GROUPS, standing, operations))
+
+    async def elements() -> list[Document]:
+        there = await queries.members_of(call.tx, [group.group_id])
+        return wire.members_shown(there[group.group_id], call.base_url, names=True)
+
+    outcome = await _change(call, group, asserted, await memberships(edits, elements, call.effort))
+    if isinstance(outcome, Refused):
+        return refused_answer(outcome)
+    if call.request.query.get("attributes"):
+        return _changed(await _one(call, HTTPStatus.OK, outcome.group, wanted), outcome)
+    etag = ("etag", wire.version_of(outcome.group))
+    return _changed(Answer(HTTPStatus.NO_CONTENT, headers=(etag,)), outcome)
+
+
+async def delete(call: Call) -> Answer:
+    """DELETE /Groups/{id} (RFC 7644, 3.6): its members are in it no longer, and the id is 404 until a POST brings it
+    back.
+    """
+    group = await _group(call, lock=True)
+    outcome = await actions.remove_group(call.tx, group)
+    return _changed(Answer(HTTPStatus.NO_CONTENT), outcome, Word.REMOVED)
+
+
+async def _change(
+    call: Call, group: Group, asserted: GroupAsserted | None, members: Memberships | None
+) -> GroupChanged | GroupUnchanged | Refused:
+    outcome: GroupOutcome = await actions.change_group(call.tx, group, asserted, members)
+    if isinstance(outcome, UnknownMembers):
+        raise wire.refused_members(outcome)
+    return outcome
+
+
+def _changed(answer: Answer, outcome: GroupChanged | GroupUnchanged, word: Word = Word.UPDATED) -> Answer:
+    match outcome:
+        case GroupChanged(group):
+            if outcome.held is not None:
+                return _told(answer, group, Word.HELD, str(outcome.held), outcome.written)
+            return _told(answer, group, word, outcome.reason, outcome.written)
+        case GroupUnchanged(group):
+            return _told(answer, group, Word.UNCHANGED, "", None)
+
+
+def _told(answer: Answer, group: Group, word: Word, reason: str, written: Written | None) -> Answer:
+    return dataclasses.replace(answer, outcome=Outcome(word, reason, group.group_id, None, written))
+
+
+# ------------------------------------------------------------------ shared
+
+
+async def _group(call: Call, *, lock: bool) -> Group:
+    """The group that the path names. Raises ScimError: 404 for an unknown id, 412 for another version than If-Match."""
+    group_id = parse_id(call.resource_id)
+    group = None if group_id is None else await queries.group_by_id(call.tx, call.source_id, group_id, lock=lock)
+    if group is None:
+        raise not_found(_UNKNOWN)
+    condition = call.request.headers.get("if-match")
+    if lock and condition is not None and not names_version(condition, wire.version_of(group)):
+        raise ScimError(
+            HTTPStatus.PRECONDITION_FAILED,
+            f"The group has changed since: the version is now {wire.version_of(group)}. Read it again first.",
+        )
+    return group
+
+
+def _wanted(call: Call) -> Projection:
+    query = call.request.query
+    return projection(GROUPS, query.get("attributes"), query.get("excludedAttributes"))
+
+
+async def _one(
+    call: Call, status: int, group: Group, wanted: Projection, headers: tuple[tuple[str, str], ...] = ()
+) -> Answer:
+    (document,) = await _shown(call, [group], wanted)
+    return json_answer(status, document, (("etag", wire.version_of(group)), *headers))

@@ -1,0 +1,1 @@
+"""Lists and searches over kinds of resource: filter, order, pages by number and by cursor."""
