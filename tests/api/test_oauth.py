@@ -346,7 +346,7 @@ async def test_no_secret_is_written_down(
     printed = capsys.readouterr()
     everywhere = repr(logged) + repr(rows) + printed.out + printed.err + repr(await events_of(database, made))
     for kept in (token, made.secret.token, request["client_assertion"].rsplit(".", 1)[-1]):
-        assert kept.rsplit("_", 1)[-1] not in everywhere
+        assert max(kept.split("_"), key=len) not in everywhere
     assert "oauth_client_refused" in repr(logged)
 
 

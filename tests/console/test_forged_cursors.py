@@ -16,11 +16,13 @@ from stoa.analytics.webhooks.actions import create_endpoint
 from stoa.analytics.webhooks.model import Settings as WebhookSettings
 from stoa.db.embedded import Server
 from stoa.kernel.cursors import Mark, Position, encode_cursor
+from stoa.tenants.actions import ensure_source
 from stoa.tenants.model import TenantListing
 from stoa.tenants.queries import list_tenants
 from stoa.web.listing import Listing
 from stoa.web.visiting import Visit
 from tests.console.journey import World, world_of
+from tests.people.grouping import make_group
 from tests.web.signed_in import browsers
 
 # Right in some place of some list, and wrong in every other one.
@@ -59,11 +61,15 @@ def listings() -> dict[str, Listing]:
     return found
 
 
+# What is searched for in a list that shows nothing by itself.
+SEARCHED = {"merge-with": "a"}
+
+
 def cursor(listing: Listing, path: str, order: str, tenant: TenantListing | None, position: Position) -> str:
     """The cursor of a position in a list, as if a page of it had led there."""
     request = Request({"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []})
     visit = Visit(request, None, None, tenant)  # pyright: ignore[reportArgumentType] - the scope asks for no shell
-    return encode_cursor(listing.scope(visit, "", "", order), position)
+    return encode_cursor(listing.scope(visit, SEARCHED.get(listing.name, ""), "", order), position)
 
 
 @pytest.mark.parametrize("of_a_kind", [6, pytest.param(60, marks=pytest.mark.all)])
@@ -76,11 +82,22 @@ async def test_a_forged_cursor_is_refused_by_every_list(world: World, of_a_kind:
     async with world.parts.database.tenant(company.tenant_id) as tx:
         hook = WebhookSettings("https://hooks.acme.example/stoa", "Directory", 'type sw "person."')
         endpoint = (await create_endpoint(tx, world.parts.sealer, hook)).endpoint
+        okta = await ensure_source(tx, "idp", "Okta")
+        group = f"{company.base}/groups/{await make_group(tx, okta.source_id, 'Course authors', [])}"
     pages = {
         "board": "/console",
         "operators": "/console/operators",
         "people": f"{company.base}/people",
         "timeline": f"{company.base}/people/{person_id}/timeline",
+        "merge-with": f"{company.base}/people/{person_id}/merge",
+        "merges": f"{company.base}/merges",
+        "duplicates-open": f"{company.base}/duplicates",
+        "duplicates-dismissed": f"{company.base}/duplicates/dismissed",
+        "duplicates-merged": f"{company.base}/duplicates/merged",
+        "groups": f"{company.base}/groups",
+        "group-members": group,
+        "group-timeline": f"{group}/timeline",
+        "scim-requests": f"{company.base}/connections/scim/{okta.source_id}/requests",
         "decisions-open": f"{company.base}/people/decisions",
         "decisions-decided": f"{company.base}/people/decisions/decided",
         "decisions-ended": f"{company.base}/people/decisions/ended",
@@ -110,7 +127,8 @@ async def test_a_forged_cursor_is_refused_by_every_list(world: World, of_a_kind:
                 order = sort if number % 3 else f"-{sort}"
                 of = tenant if path.startswith(company.base) else None
                 forged = cursor(listing, path, order, of, position)
-                answer = await admin.get(f"{path}?{urlencode({'sort': order, 'cursor': forged})}")
+                asked = {"q": SEARCHED.get(name, ""), "sort": order, "cursor": forged}
+                answer = await admin.get(f"{path}?{urlencode(asked)}")
                 assert answer.status_code in {200, 400}, (name, order, position, answer.status_code)
                 assert (answer.status_code == 200) or "Begin" in answer.text, (name, position)
                 refused += answer.status_code == 400

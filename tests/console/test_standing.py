@@ -189,8 +189,8 @@ async def rebuilt(on: Ground) -> dict[Phase, PhaseStatus]:
         (tokens,) = await tx.fetch(
             "SELECT count(*) AS n FROM credential WHERE tenant_id = $1 AND revoked_at IS NULL", tx.tenant_id
         )
-        held = await tx.fetchval(
-            """SELECT count(*) FROM run
+        waiting = await tx.fetch(
+            """SELECT source_id FROM run
             WHERE tenant_id = $1 AND (state = 'held' OR (state = 'planned' AND plan_only))""",
             tx.tenant_id,
         )
@@ -203,10 +203,11 @@ async def rebuilt(on: Ground) -> dict[Phase, PhaseStatus]:
         paused=not active,
         contact_at=max((row["contact_at"] for row in rows if row["contact_at"]), default=None),
         success_at=max((row["success_at"] for row in rows if row["success_at"]), default=None),
-        held=held,
+        held=sum(run["source_id"] != on.idp for run in waiting),
         failing=next((row["failing"] for row in active if row["failing"]), None),
     )
-    return {**dict.fromkeys(Phase, PhaseStatus()), Phase.IDENTITY: PhaseStatus(tokens["n"] > 0), Phase.HRIS: hris}
+    idp = PhaseStatus(tokens["n"] > 0, held=sum(run["source_id"] == on.idp for run in waiting))
+    return {**dict.fromkeys(Phase, PhaseStatus()), Phase.IDENTITY: idp, Phase.HRIS: hris}
 
 
 async def alerts_by_the_table(on: Ground) -> tuple[int, int]:
@@ -283,7 +284,9 @@ async def test_a_recount_comes_back_while_requests_go_on(ground: Ground) -> None
         await ask_recount(tx, lasting=timedelta(minutes=1))
     await worker.claim_one(RECOUNT_JOB, "requests", ground.tenant_id)
     async with ground.database.tenant(ground.tenant_id) as tx:
-        again = await tx.fetchrow("SELECT due_at, args FROM job WHERE tenant_id = $1", tx.tenant_id)
+        again = await tx.fetchrow(
+            "SELECT due_at, args FROM job WHERE tenant_id = $1 AND kind = $2", tx.tenant_id, RECOUNT_JOB
+        )
         assert again is not None
         assert tx.now + timedelta(minutes=1) < again["due_at"] <= tx.now + timedelta(seconds=76)
         await tx.execute(
@@ -291,4 +294,7 @@ async def test_a_recount_comes_back_while_requests_go_on(ground: Ground) -> None
         )
     await worker.claim_one(RECOUNT_JOB, "requests", ground.tenant_id)
     async with ground.database.tenant(ground.tenant_id) as tx:
-        assert await tx.fetchval("SELECT count(*) FROM job WHERE tenant_id = $1", tx.tenant_id) == 0
+        assert (
+            await tx.fetchval("SELECT count(*) FROM job WHERE tenant_id = $1 AND kind = $2", tx.tenant_id, RECOUNT_JOB)
+            == 0
+        )

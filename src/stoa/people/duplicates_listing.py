@@ -62,7 +62,7 @@ TABLE: Final = Table(
         "found_at": Column("d.found_at"),
         "updated_at": Column("d.updated_at"),
     },
-    sorts={"score": ("d.score", number_mark()), "updated_at": ("d.updated_at", MOMENT)},
+    sorts={"score": ("d.score", number_mark(0, 100)), "updated_at": ("d.updated_at", MOMENT)},
 )
 
 

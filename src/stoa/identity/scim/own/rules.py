@@ -26,7 +26,10 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class SchemaClash(Conflict):
-    """The tenant's schemas do not allow it: the URN or the name is taken, or what exists would mean something else."""
+    """The tenant's schemas do not allow it: the URN or the name is taken, or what exists would mean something else.
+
+    Choose another name, or describe a further attribute beside the one that is there.
+    """
 
     code = "schema_clash"
 
