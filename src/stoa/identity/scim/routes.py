@@ -51,6 +51,7 @@ _NO_ENDPOINT: Final = (
 _QUERY_CANCELED: Final = "57014"
 # Requests whose statements take lists or filters, which are planned for what they ask.
 _PLANNED_ANEW: Final = frozenset({(".search",), ("Bulk",)})
+_READING: Final = frozenset({"GET", "HEAD"})
 _WRITING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # Of what failed, the innermost: a body can make an error as deep as the interpreter goes.
 _MOST_FRAMES: Final = 30
@@ -259,11 +260,28 @@ def _later(seconds: int, detail: str = "The database is busy or away. Try again.
     return ScimError(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=(("retry-after", str(seconds)),))
 
 
+class _Stale(Exception):
+    """What was remembered of the credential, or of the tenant's schemas, does not hold any more."""
+
+
 async def _visited(visit: _Visit, request: Request, query: str, found: _Found | None) -> Answer:
+    try:
+        return await _entered(visit, request, query, found, trusting=True)
+    except _Stale:
+        return await _entered(visit, request, query, found, trusting=False)
+
+
+async def _entered(visit: _Visit, request: Request, query: str, found: _Found | None, *, trusting: bool) -> Answer:
+    """trusting: what is remembered may do. A reading request then only reads: looking its sender up anew may have to
+    note the use of the token.
+    """
     service = visit.service
-    _, unchanged = service.senders.known(visit.tenant_id, visit.token)
+    _, unchanged = service.senders.known(visit.tenant_id, visit.token) if trusting else (None, "")
     also, held = service.offers.unchanged(visit.tenant_id, unchanged)
-    async with service.database.tenant(visit.tenant_id, also=also, one_plan=_writes(request)) as tx:
+    reads = bool(also) and request.method in _READING
+    async with service.database.tenant(visit.tenant_id, also=also, read_only=reads, one_plan=_writes(request)) as tx:
+        if reads and not tx.found:
+            raise _Stale
         known = await sender(tx, service.senders, visit.token, visit.trace_id, visit.arrival.address)
         if known is not None:
             credential, source_id = known
@@ -287,7 +305,7 @@ def handler_of(path: tuple[str, ...], method: str) -> tuple[Handler, str]:
 
 
 def _searches(request: Request) -> bool:
-    return request.method in {"GET", "HEAD"} or request.path[-1:] == (".search",)
+    return request.method in _READING or request.path[-1:] == (".search",)
 
 
 def _writes(request: Request) -> bool:
