@@ -203,6 +203,7 @@ async def test_problems_are_told_in_the_visitors_language(world: World) -> None:
     assert "⟦" not in english.text
 
 
+@pytest.mark.all
 async def test_whatever_befalls_a_report_is_told_in_the_visitors_language(world: World) -> None:
     company = await world.company()
     connection = f"/connections/{company.connection.connection_id}"

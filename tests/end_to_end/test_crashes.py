@@ -173,6 +173,7 @@ def kill_dev(place: Place) -> None:
     assert eventually(lambda: not processes_of(place.folder), 30)
 
 
+@pytest.mark.all
 def test_kill_9_of_dev_leaves_no_process(own_tmp: Place) -> None:
     kill_dev(own_tmp)
 
@@ -248,6 +249,7 @@ def test_a_killed_database_ends_dev_with_a_reason(own_tmp: Place) -> None:
     assert eventually(lambda: nothing_left(own_tmp))
 
 
+@pytest.mark.all
 def test_a_kept_database_outlives_its_server(place: Place) -> None:
     first = begin_dev(place, ephemeral=False)
     place.run("tenant", "create", "acme", "--name", "Acme")

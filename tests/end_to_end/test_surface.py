@@ -149,6 +149,7 @@ def test_lists(world: World) -> None:
     assert all(re.search(rf"^{run['id']} ", told, re.MULTILINE) for run in runs), told
 
 
+@pytest.mark.all
 def test_two_runs_at_once_both_end(world: World) -> None:
     place = world.place
     words = ("sync", "run", world.slug, world.connection["id"], "--json")
@@ -161,6 +162,7 @@ def test_two_runs_at_once_both_end(world: World) -> None:
     assert not any(runs[1]["counts"].values()) or not any(runs[0]["counts"].values())
 
 
+@pytest.mark.all
 def test_ctrl_c_leaves_a_run_to_the_worker_and_says_so(world: World) -> None:
     place, slug = world.place, world.slug
     world.simulated.fault(slug, "slow", seconds=3)
