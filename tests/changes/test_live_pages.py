@@ -4,6 +4,7 @@ import tracemalloc
 from collections.abc import AsyncGenerator
 
 import httpx2
+import pytest
 
 from stoa.changes import actions
 from stoa.changes.model import RunState
@@ -93,6 +94,7 @@ async def test_whoever_closes_the_tab_changes_nothing(desk: Desk, real: httpx2.A
     assert (await real.get(f"{desk.base}/runs/{run.run_id}")).status_code == 200
 
 
+@pytest.mark.all
 async def test_a_long_plan_becomes_a_file_without_being_held_in_memory(desk: Desk, real: httpx2.AsyncClient) -> None:
     run = await desk.in_state(RunState.HELD)
     async with desk.database.tenant(desk.tenant_id) as tx:

@@ -209,6 +209,7 @@ def test_a_signal_ends_dev_cleanly(own_tmp: Place, number: signal.Signals) -> No
     assert "Traceback" not in own_tmp.log()
 
 
+@pytest.mark.all
 @pytest.mark.parametrize("sign", ["stoa-pg-*/cluster/base", "stoa-pg-*/server.json"], ids=["cluster", "server"])
 def test_a_signal_during_the_start_ends_it_at_once(own_tmp: Place, sign: str) -> None:
     process = own_tmp.start("dev", "--ephemeral")

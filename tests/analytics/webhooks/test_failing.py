@@ -158,6 +158,7 @@ async def test_of_an_answer_one_kibibyte_is_kept(ground: Ground) -> None:
     assert "set-cookie" not in attempt.answer_headers
 
 
+@pytest.mark.all
 async def test_a_receiver_that_hangs_or_drips_is_given_up_in_time_and_delays_no_other(ground: Ground) -> None:
     async def drip(_: Seen, writer: asyncio.StreamWriter) -> None:
         for byte in b"HTTP/1.1 200 OK\r\n" * 1000:

@@ -21,7 +21,15 @@ DIALECTS: dict[str, Dialect] = {
 }
 
 
-@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("okta catalogue", marks=pytest.mark.all),
+        "okta wizard",
+        pytest.param("entra default", marks=pytest.mark.all),
+        "entra flagged",
+    ],
+)
 async def test_a_living_company_is_mirrored(
     name: str, scim: Scim, http: httpx2.AsyncClient, database: Database
 ) -> None:
