@@ -1,5 +1,6 @@
 """The JSON Schemas of an API's types, as components of its OpenAPI document."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -25,6 +26,9 @@ class Schemas:
         unique = list(dict.fromkeys(types))
         found, components = msgspec.json.schema_components(unique, ref_template=_REF)
         renamed = {name: _component_name(name) for name in components}
+        if len(set(renamed.values())) < len(renamed):
+            twice = sorted(name for name, n in Counter(renamed.values()).items() if n > 1)
+            raise ValueError(f"two types would be one component of the document: {', '.join(twice)}")
         self.components: dict[str, Json] = {
             renamed[name]: _with_names(schema, renamed) for name, schema in components.items()
         }

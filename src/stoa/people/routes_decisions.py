@@ -51,7 +51,7 @@ class DecisionSource(msgspec.Struct, frozen=True):
     kind: str
 
 
-class DecisionShown(msgspec.Struct, frozen=True, kw_only=True):
+class MatchDecisionShown(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody whom a source sent, and who could not be told."""
 
     id: UUID
@@ -107,24 +107,24 @@ def operations() -> tuple[Operation, ...]:
             id="listDecisions", method="GET", path=_MANY, tag="Decisions", summary="List decisions",
             description="Whom sources sent, and who could not be told: the latest try first. "
             "`filter=state eq \"open\"` leaves those that wait for somebody.",
-            scope="people:read", handler=_list, query=ListQuery, answers={200: Page[DecisionShown]},
+            scope="people:read", handler=_list, query=ListQuery, answers={200: Page[MatchDecisionShown]},
             problems=(BadCursor, FilterError),
         ),
         Operation(
             id="getDecision", method="GET", path=_ONE, summary="Get a decision", scope="people:read", handler=_get,
-            answers={200: DecisionShown}, problems=(NoSuchDecision,), **one,
+            answers={200: MatchDecisionShown}, problems=(NoSuchDecision,), **one,
         ),
         Operation(
             id="decide", method="POST", path=f"{_ONE}/decide", summary="Say who it is",
             description="The source's next try follows it. Until then it can be replaced or taken back.",
-            scope="people:write", handler=_decide, body=Verdict, answers={200: DecisionShown}, match="optional",
+            scope="people:write", handler=_decide, body=Verdict, answers={200: MatchDecisionShown}, match="optional",
             body_example={"verdict": "person", "person_id": "01980f60-2b7e-7a44-b0a9-77c2d5e8f102"},
             problems=(*over, BadInput, deciding.CannotApply, CannotTell), idempotency="optional", **one,
         ),
         Operation(
             id="revokeDecision", method="POST", path=f"{_ONE}/revoke", summary="Take a verdict back",
             description="As long as the source has not used it.", scope="people:write", handler=_revoke,
-            answers={200: DecisionShown}, match="optional", problems=over, idempotency="optional", **one,
+            answers={200: MatchDecisionShown}, match="optional", problems=over, idempotency="optional", **one,
         ),
     )  # fmt: skip
 
@@ -170,13 +170,13 @@ def _answer(found: Decision) -> Answer:
     return Answer(content=shown(found), etag=str(found.version))
 
 
-def shown(found: Decision) -> DecisionShown:
+def shown(found: Decision) -> MatchDecisionShown:
     """A decision as the API shows it."""
     said = None
     if found.said is not None:
         values = {name: to_json(value) for name, value in found.said.values.items() if value is not None}
         said = {**values, "active": found.said.active, "external_id": found.said.scim_external_id}
-    return DecisionShown(
+    return MatchDecisionShown(
         id=found.decision_id,
         state=found.state,
         source=DecisionSource(found.source_id, found.source_name, found.source_kind),

@@ -15,6 +15,7 @@ from stoa.api.tenants import ID
 from stoa.kernel.cursors import BadCursor
 from stoa.kernel.filters import Attribute, AttrType, Catalogue, Column, FilterError
 from stoa.kernel.ids import PersonId, parse_id
+from stoa.kernel.problems import NotFound
 from stoa.kernel.references import Reference
 from stoa.people.fields import Value
 from stoa.people.merging import merge
@@ -205,7 +206,7 @@ def operations(references: Sequence[Reference]) -> tuple[Operation, ...]:
             scope="people:write", handler=_creating(references), body=MergeInput, idempotency="required",
             body_example={"survivor": "018f2f3e-5c7a-7c3a-9d5e-3b1c2a4d5e6f", "absorbed": "external:Payroll:P-7"},
             answers={200: MergePreview, 201: MergeShown},
-            problems=(SamePerson, AlreadyMerged, MergeBarred, BadPick, LastAdminMerged),
+            problems=(NotFound, SamePerson, AlreadyMerged, MergeBarred, BadPick, LastAdminMerged),
         ),
         Operation(
             id="getMerge", method="GET", path=_ONE, summary="Get a merge", scope="people:read", handler=_get,
