@@ -83,8 +83,9 @@ async def ours(ground: Ground, counts: Sequence[int]) -> AsyncGenerator[list[Ser
     async with ground.database.tenant(tenant_id) as tx:
         source = await ensure_source(tx, "idp", "Okta")
         token = (await issue_token(tx, ["scim"], "bench", source.source_id)).token
-        # Else hundreds of deactivations would wait for an admin.
-        await set_guard(tx, GuardKind.DEACTIVATE, None, Guard(enabled=False))
+        # Else hundreds of deactivations, and of memberships that end, would wait for an admin.
+        for kind in GuardKind:
+            await set_guard(tx, kind, None, Guard(enabled=False))
     users = Users()
     async with AsyncExitStack() as exits:
         yield [await exits.enter_async_context(_ours(ground, slug, token, users, n)) for n in counts]
