@@ -53,4 +53,4 @@ async def test_a_time_keeps_its_moment_and_needs_a_zone(server: embedded.Server)
     at = datetime(2026, 3, 1, 12, 30, 0, 123456, timezone(timedelta(hours=-5, minutes=-30)))
     assert await _back(server, [at]) == [at.astimezone(UTC)]
     with pytest.raises(ValueError, match="zone"):
-        literal(datetime(2026, 3, 1))  # noqa: DTZ001
+        literal(datetime(2026, 3, 1))  # noqa: DTZ001 - what is refused

@@ -73,7 +73,7 @@ async def test_scim2_tester_finds_nothing_in_two_tenants_at_once(
 
 
 @pytest.mark.all
-async def test_scim_sanity_finds_nothing_in_two_tenants_at_once(
+async def test_scim_sanity_finds_what_is_known_and_nothing_else_in_two_tenants_at_once(
     running: Running, make_scim: MakeScim, database: Database
 ) -> None:
     tenants = await _two(make_scim, database)
