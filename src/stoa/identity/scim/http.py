@@ -138,6 +138,16 @@ def names_version(condition: str | None, version: str) -> bool:
     return "*" in tags or any(tag.removeprefix("W/") == version.removeprefix("W/") for tag in tags)
 
 
+def require_version(request: Request, version: str, what: str) -> None:
+    """Raises ScimError 412 where the request's If-Match names another version of `what`, such as `user`, than this."""
+    condition = request.headers.get("if-match")
+    if condition is not None and not names_version(condition, version):
+        raise ScimError(
+            HTTPStatus.PRECONDITION_FAILED,
+            f"The {what} has changed since: the version is now {version}. Read it again first.",
+        )
+
+
 def query_of(text: str) -> dict[str, str]:
     """The query parameters by their canonical name; of a repeated one the last. Raises ScimError."""
     try:

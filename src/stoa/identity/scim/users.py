@@ -9,9 +9,19 @@ from typing import Final, assert_never
 from stoa.identity.scim import wire
 from stoa.identity.scim.dialects import normalised_patch, normalised_resource
 from stoa.identity.scim.effort import effort_of
-from stoa.identity.scim.errors import ScimError, not_found
+from stoa.identity.scim.errors import not_found
 from stoa.identity.scim.groups.wire import memberships
-from stoa.identity.scim.http import Answer, Call, Outcome, Word, json_answer, json_of, names_version, refused_answer
+from stoa.identity.scim.http import (
+    Answer,
+    Call,
+    Outcome,
+    Word,
+    json_answer,
+    json_of,
+    names_version,
+    refused_answer,
+    require_version,
+)
 from stoa.identity.scim.lists import searching
 from stoa.identity.scim.lists.listed import Listed
 from stoa.identity.scim.lists.searching import from_body
@@ -188,12 +198,8 @@ async def _record(call: Call, *, lock: bool) -> tuple[Record, bool]:
     if found is None:
         raise not_found(_UNKNOWN)
     record, _ = found
-    condition = call.request.headers.get("if-match")
-    if lock and condition is not None and not names_version(condition, wire.version_of(record)):
-        raise ScimError(
-            HTTPStatus.PRECONDITION_FAILED,
-            f"The user has changed since: the version is now {wire.version_of(record)}. Read it again first.",
-        )
+    if lock:
+        require_version(call.request, wire.version_of(record), "user")
     return found
 
 

@@ -10,11 +10,21 @@ from typing import Final, assert_never
 
 from stoa.identity.scim.dialects import normalised_operations, normalised_resource, operations_of
 from stoa.identity.scim.effort import effort_of
-from stoa.identity.scim.errors import ScimError, ScimType, bad, not_found
+from stoa.identity.scim.errors import ScimType, bad, not_found
 from stoa.identity.scim.groups import wire
 from stoa.identity.scim.groups.catalogue import BINDING, CATALOGUE, SORTS
 from stoa.identity.scim.groups.patch import memberships, split_members, split_operations
-from stoa.identity.scim.http import Answer, Call, Outcome, Word, json_answer, json_of, names_version, refused_answer
+from stoa.identity.scim.http import (
+    Answer,
+    Call,
+    Outcome,
+    Word,
+    json_answer,
+    json_of,
+    names_version,
+    refused_answer,
+    require_version,
+)
 from stoa.identity.scim.lists import searching
 from stoa.identity.scim.lists.listed import Listed
 from stoa.identity.scim.lists.searching import from_body
@@ -210,12 +220,8 @@ async def _group(call: Call, *, lock: bool) -> Group:
     group = None if group_id is None else await queries.group_by_id(call.tx, call.source_id, group_id, lock=lock)
     if group is None:
         raise not_found(_UNKNOWN)
-    condition = call.request.headers.get("if-match")
-    if lock and condition is not None and not names_version(condition, wire.version_of(group)):
-        raise ScimError(
-            HTTPStatus.PRECONDITION_FAILED,
-            f"The group has changed since: the version is now {wire.version_of(group)}. Read it again first.",
-        )
+    if lock:
+        require_version(call.request, wire.version_of(group), "group")
     return group
 
 
