@@ -333,3 +333,22 @@ async def test_how_long_requests_are_kept_is_set_on_the_page(desk: Desk, house: 
     assert await events_of(desk, "scim.retention_changed") == [{"before": 14, "after": 30}]
     viewer = await house.desk(desk.tenant_id, Role.TENANT_VIEWER)
     assert (await viewer.post("/requests/keep", days="1")).status_code == 403
+
+
+async def test_a_membership_that_ends_is_told_by_the_name_of_its_group(desk: Desk) -> None:
+    ana = (await desk.scim("POST", "/Users", user("ana@initech.example"))).json()["id"]
+    body = {
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
+        "displayName": "Sales",
+        "members": [{"value": ana}],
+    }
+    group = (await desk.scim("POST", "/Groups", body)).json()
+    removal = patch_body({"op": "remove", "path": f'members[value eq "{ana}"]'})
+    ended = await desk.scim("PATCH", f"/Groups/{group['id']}", removal)
+    assert ended.status_code == 204
+
+    shown = text_of(await desk.get(await desk.last()))
+
+    assert "In the group" in shown
+    assert "Sales" in shown
+    assert "Group id" not in shown

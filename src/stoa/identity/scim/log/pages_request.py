@@ -162,6 +162,7 @@ async def _page(
         before=None if written is None else _fields(written.before, revealed=revealed),
         after=None if written is None else _fields(written.after, revealed=revealed),
         written=written,
+        membership=written is not None and _is_membership(written),
         labels={} if written is None else _labels(visit, written),
         name=names.get(line.person_id) if line.person_id is not None else None,
         token=token,
@@ -181,13 +182,21 @@ async def _page(
 
 
 def _fields(fields: Any, *, revealed: bool) -> dict[str, Any] | None:
-    kept = outside(fields)
+    # The id says nothing beside the name of the group whose membership it is.
+    kept = None if fields is None else {name: value for name, value in fields.items() if name != "group_id"}
+    kept = outside(kept)
     return kept if revealed or kept is None else masking.masked_fields(kept)
 
 
 def _labels(visit: Visit, written: log_queries.Written) -> dict[str, str]:
     labels = words.fields(visit.gettext, {**(written.before or {}), **(written.after or {})})
+    if _is_membership(written):
+        labels |= {"display_name": visit.gettext("In the group")}
     return labels | {"present": visit.gettext("Known to the provider")}
+
+
+def _is_membership(written: log_queries.Written) -> bool:
+    return written.person_id is not None and "group_id" in (written.after or written.before or {})
 
 
 async def _written(tx: TenantTx, line: Line) -> log_queries.Written | None:
