@@ -5,7 +5,7 @@ little of it.
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import pytest
@@ -152,6 +152,12 @@ async def test_the_groups_of_a_page_of_users_are_one_statement_by_an_index(place
     assert not any(one.startswith("seq:") for one in found)
 
 
+def _written(value: object) -> str:
+    if isinstance(value, list):
+        return f"ARRAY[{', '.join(map(_written, cast('list[object]', value)))}]"
+    return f"'{value}'::uuid"
+
+
 async def test_taking_back_what_waits_reads_each_row_of_the_plan_once(place: Place) -> None:
     database, tenant_id, idp, group = place
     sent: list[tuple[str, tuple[object, ...]]] = []
@@ -171,7 +177,11 @@ async def test_taking_back_what_waits_reads_each_row_of_the_plan_once(place: Pla
                 # Undone, to be looked at once more.
                 raise ZeroDivisionError
         (withdrawal,) = [one for one in sent if "withdrawn" in one[0]]
-        plan = json.loads(await tx.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {withdrawal[0]}", *withdrawal[1]))
+        # The plan that is kept for any parameters, as it is used: EXPLAIN of the statement itself would make another.
+        await tx.connection.execute(f"PREPARE withdrawal AS {withdrawal[0]}")
+        given = ", ".join(map(_written, withdrawal[1]))
+        plan = json.loads(await tx.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE withdrawal({given})"))
+        await tx.connection.execute("DEALLOCATE withdrawal")
         # The plan was written a moment ago: there are no statistics of its run.
         nodes = [node for node in _nodes(plan[0]["Plan"]) if node.get("Relation Name") in {"change", "group_member"}]
         read = [(node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in nodes]
