@@ -21,6 +21,10 @@ _POLL_SECONDS: Final = 1.0
 # From one look to the next: under load a look finds what a moment brought, instead of one entry or two. Whoever comes
 # after a rest is not kept waiting.
 _REST_SECONDS: Final = 0.001
+# A tenant of whom a look found several is being filled: the next look at it waits for more, for a look costs what some
+# entries cost. So does the next look around where nobody else had anything.
+_SEVERAL: Final = 3
+_LONGER_REST_SECONDS: Final = 0.004
 _TENANTS_AT_ONCE: Final = 10
 _ORIGIN: Final = Origin(actor="system", via="worker")
 # (tenant, number of its last event)
@@ -55,12 +59,12 @@ class Sequencer:
         async with self._database.notifier.listening(CHANNEL) as bell:
             ringer = asyncio.create_task(_ring_at(stop, bell))
             try:
-                looked = monotonic()
+                looked, rest = monotonic(), _REST_SECONDS
                 while not stop.is_set():
-                    await asyncio.sleep(max(0.0, looked + _REST_SECONDS - monotonic()))
+                    await asyncio.sleep(max(0.0, looked + rest - monotonic()))
                     bell.clear()
                     looked = monotonic()
-                    await self._look(bell)
+                    rest = _REST_SECONDS if await self._look(bell) else _LONGER_REST_SECONDS
                     if not stop.is_set():
                         with contextlib.suppress(TimeoutError):
                             await asyncio.wait_for(bell.wait(), _POLL_SECONDS)
@@ -68,25 +72,32 @@ class Sequencer:
                 ringer.cancel()
                 await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
-    async def _look(self, bell: asyncio.Event) -> None:
+    async def _look(self, bell: asyncio.Event) -> bool:
+        """Begins those that are not under way. Gives whether there was one, or nobody at all."""
         try:
             # One statement, so no transaction around it: the events wait for each round trip.
             async with self._database.platform_at_once() as tx:
                 tenants = await tenants_with_unnumbered(tx)
         except TROUBLE as error:
             _told(error)
-            return
+            return True
+        begun = not tenants
         for tenant_id in tenants:
             if tenant_id in self._under_way:
                 # Something may have come after it was read: it is looked at once more when it has ended.
                 self._again.add(tenant_id)
             else:
                 self._under_way[tenant_id] = asyncio.create_task(self._number_on(tenant_id, bell))
+                begun = True
+        return begun
 
     async def _number_on(self, tenant_id: TenantId, bell: asyncio.Event) -> None:
         try:
-            if await self._number_one(tenant_id) >= self._batch:
+            numbered = await self._number_one(tenant_id)
+            if numbered >= self._batch:
                 self._again.add(tenant_id)
+            elif numbered >= _SEVERAL:
+                await asyncio.sleep(_LONGER_REST_SECONDS)
         except TROUBLE as error:
             _told(error)
         finally:
