@@ -85,6 +85,7 @@ class Database:
         role: Role = "app",
         read_only: bool = False,
         limit_seconds: int | None = None,
+        first: str = "",
         also: str = "",
         one_plan: bool = False,
     ) -> AsyncGenerator[TenantTx]:
@@ -92,6 +93,7 @@ class Database:
 
         role: `sync` for bulk work (staging tables, long statements), else `app`.
         limit_seconds: how long a statement may take; one that takes longer fails with TookTooLong.
+        first: statements that are run in the round trip of the beginning, such as those that lock (`literals`).
         also: a SELECT that is run in the round trip of the beginning; `tx.found` says whether it gave a row. Nothing of
             it may come from outside: it cannot be given parameters.
         one_plan: statements keep the plan they have for any parameters, instead of being planned anew where that seems
@@ -104,6 +106,8 @@ class Database:
             begin += f"; SET LOCAL statement_timeout = {limit_seconds * 1000:d}"
         if one_plan:
             begin += "; SET LOCAL plan_cache_mode = force_generic_plan"
+        if first:
+            begin += f"; {first}"
         if also:
             begin += f"; {also}"
         async with self._rested(role, rests=read_only) as (connection, before):

@@ -12,7 +12,7 @@ from typing import Final, cast
 import msgspec
 
 from stoa.db.literals import Literal, literal
-from stoa.db.transactions import TenantTx
+from stoa.db.transactions import Origin, TenantTx
 from stoa.events import metrics
 from stoa.events.model import CHANNEL, NUMBERED_CHANNEL, Batch, Event
 from stoa.events.rules import Head, Heading, Told, Unnumbered, comparable, entry_digest, number
@@ -57,16 +57,20 @@ def emit_all(tx: TenantTx, events: Iterable[Event], *, run_id: RunId | None = No
         _collect(tx, _EVENTS, told)
 
 
-def emit_batch(tx: TenantTx, *, run_id: RunId, ord_from: int, ord_to: int, n: int) -> None:
+def emit_batch(
+    tx: TenantTx, *, run_id: RunId, ord_from: int, ord_to: int, n: int, origin: Origin | None = None
+) -> None:
     """Adds one entry that stands for the events of `n` changed rows of a run. They are rendered from those rows when
     read.
+
+    origin: who acts, in a transaction that does the work of several requests.
 
     A page of a reader passes over the rows of the batch that come before it, so a batch should stay within some
     thousand rows.
     """
     if n < 1 or ord_from > ord_to:
         raise ValueError(f"a batch has rows: n={n}, ord {ord_from} to {ord_to}")
-    _collect(tx, _BATCHES, (Batch(run_id, ord_from, ord_to, n),))
+    _collect(tx, _BATCHES, (Batch(run_id, ord_from, ord_to, n, origin),))
 
 
 def _collect(tx: TenantTx, where: str, what: tuple[object, ...]) -> None:
@@ -93,7 +97,7 @@ async def _write(tx: TenantTx) -> None:
 
 def _entry(tx: TenantTx, n: int, run_id: RunId | None, batch: Batch | None, events: list[Event]) -> str:
     """The statement that writes an entry, which is sent with the commit: nothing comes after it."""
-    origin = tx.origin
+    origin = (batch and batch.origin) or tx.origin
     ord_from, ord_to = (batch.ord_from, batch.ord_to) if batch else (None, None)
     # The zone of an IPv6 address may be of any length (RFC 4007, section 11).
     address = (origin.address or "")[:_LONGEST_ADDRESS] or None

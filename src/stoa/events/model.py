@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from stoa.db.transactions import TenantTx
+from stoa.db.transactions import Origin, TenantTx
 from stoa.kernel.ids import RunId
 from stoa.kernel.problems import Problem
 
@@ -57,12 +57,16 @@ class StoredEvent:
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One bulk entry: `n` events, rendered from the rows ord_from..ord_to (both included) of a run when they are
-    read."""
+    read.
+
+    origin: who acts, where that is another than the transaction's.
+    """
 
     run_id: RunId
     ord_from: int
     ord_to: int
     n: int
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,7 +229,7 @@ async def remove_record(tx: TenantTx, record: Record) -> Changed | Unchanged:
 
     History stays, and a later POST revives it under its id.
     """
-    gone = {**_standing(record), "present": False, "asserted_active": False, "active": False}
+    gone = {**standing_of(record), "present": False, "asserted_active": False, "active": False}
     changed = await _change(tx, record, gone, (Action.DEACTIVATE, "deleted_in_source"))
     assert not isinstance(changed, Refused)
     if isinstance(changed, Changed) and changed.held is None:
@@ -237,7 +237,8 @@ async def remove_record(tx: TenantTx, record: Record) -> Changed | Unchanged:
     return changed
 
 
-def _standing(record: Record) -> dict[str, Any]:
+def standing_of(record: Record) -> dict[str, Any]:
+    """The record's columns as they stand."""
     standing: dict[str, Any] = {
         "present": record.present,
         "asserted_active": record.asserted_active,
@@ -253,7 +254,7 @@ def _standing(record: Record) -> dict[str, Any]:
 async def _change(
     tx: TenantTx, record: Record, wanted: Mapping[str, Any], named: tuple[Action, str] | None
 ) -> Changed | Unchanged | Refused:
-    standing = _standing(record)
+    standing = standing_of(record)
     changed = {name: value for name, value in wanted.items() if name in standing and value != standing[name]}
     if not changed:
         return Unchanged(record)
@@ -276,10 +277,11 @@ async def _change(
         held = await guarding.follow_up(tx, record, before, after)
     effect, parts = await becoming(tx, record.person_id, person)
     written = await journal.write(tx, entry, effect, *parts)
-    return Changed(_with(record, wanted, tx), action, reason, written, held)
+    return Changed(with_columns(tx, record, wanted), action, reason, written, held)
 
 
-def _with(record: Record, wanted: Mapping[str, Any], tx: TenantTx) -> Record:
+def with_columns(tx: TenantTx, record: Record, wanted: Mapping[str, Any]) -> Record:
+    """The record with the columns that were written just now."""
     return replace(
         record,
         present=wanted["present"],
@@ -294,7 +296,7 @@ def _with(record: Record, wanted: Mapping[str, Any], tx: TenantTx) -> Record:
 
 
 # Columns whose values no two present records of a source may share.
-_UNIQUE = frozenset({"present", "user_name", "user_name_key", "scim_external_id"})
+UNIQUE = frozenset({"present", "user_name", "user_name_key", "scim_external_id"})
 
 
 async def _update_record(tx: TenantTx, record: Record, changed: Mapping[str, Any]) -> Row | Refused:
@@ -311,7 +313,7 @@ async def _update_record(tx: TenantTx, record: Record, changed: Mapping[str, Any
     run_id = journal.window_of(tx, record.source_id)
     names = (tx.tenant_id, record.source_id, record.external_id, run_id, tx.now, record.person_id, record.resource_id)
     try:
-        if changed.keys() & _UNIQUE:
+        if changed.keys() & UNIQUE:
             async with tx.savepoint():
                 person = await tx.fetchrow(sql, *names, *changed.values())
         else:

@@ -47,13 +47,13 @@ WITH guard AS MATERIALIZED (
 )
 SELECT guard.*, (SELECT reasons FROM waiting) AS reasons, """
 
-# $11 the person. No more are counted than it takes to tell.
+# $11 the persons. No more are counted than it takes to tell.
 _DEACTIVATIONS: Final = f"""{_GUARD}
   (SELECT count(*) FROM (SELECT FROM change c WHERE c.tenant_id = $1 AND c.source_id = $2 AND c.action = 'deactivate'
      AND c.state = 'applied' AND c.at > (SELECT at FROM begin)
      LIMIT CASE WHEN (SELECT enabled FROM guard) THEN (SELECT absolute FROM guard) + 1 ELSE 0 END) AS counted)
     AS passed,
-  EXISTS (SELECT FROM person_role h WHERE h.tenant_id = $1 AND h.person_id = $11 AND h.role = 'admin') AS admin
+  EXISTS (SELECT FROM person_role h WHERE h.tenant_id = $1 AND h.person_id = ANY ($11) AND h.role = 'admin') AS admin
 FROM guard"""
 
 # $11 the scope.
@@ -130,7 +130,7 @@ async def hold_deactivation(
     record: as it was before, locked. reason, before, after: as of the change in the journal.
     """
     kind = GuardKind.DEACTIVATE
-    asked = (_DEACTIVATIONS, record.source_id, kind, record.person_id)
+    asked = (_DEACTIVATIONS, record.source_id, kind, [record.person_id])
     row = await _look(tx, *asked)
     run_id = await guard_last_admin(tx, record.source_id, kind, [record.person_id]) if row["admin"] else None
     if run_id is None:
@@ -145,14 +145,27 @@ async def hold_deactivation(
     return run_id
 
 
-async def _look(tx: TenantTx, sql: str, source_id: SourceId, kind: GuardKind, about: UUID) -> Row:
+async def deactivations_pass(tx: TenantTx, source_id: SourceId, person_ids: Collection[PersonId]) -> bool:
+    """Whether the deactivations of all these persons pass, be they one request or several. None of them is counted
+    yet, and where this says no, each has to be asked about by itself (`hold_deactivation`).
+    """
+    kind = GuardKind.DEACTIVATE
+    row = await _look(tx, _DEACTIVATIONS, source_id, kind, list(person_ids))
+    if row["admin"] or CODE_OF[kind] in codes_of(row["reasons"] or []):
+        return False
+    guard, n = _guard_of(row), row["passed"] + len(person_ids)
+    population = await _population(tx, source_id, guard) if rules.needs_population(guard, n) else 0
+    return not rules.too_many(guard, n, population)
+
+
+async def _look(tx: TenantTx, sql: str, source_id: SourceId, kind: GuardKind, about: UUID | list[PersonId]) -> Row:
     row = await tx.fetchrow(sql, *_key(tx, source_id, kind), about)
     assert row is not None
     return row
 
 
 async def _open_run(
-    tx: TenantTx, row: Row, sql: str, source_id: SourceId, kind: GuardKind, about: UUID
+    tx: TenantTx, row: Row, sql: str, source_id: SourceId, kind: GuardKind, about: UUID | list[PersonId]
 ) -> tuple[Row, RunId | None]:
     """The open run that collects this kind, if the look `row` saw one: it stays open until the end of the transaction.
     If somebody has decided upon it meanwhile, another look, which comes after the decision.

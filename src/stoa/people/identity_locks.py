@@ -9,12 +9,13 @@ from hashlib import blake2b
 from typing import Final
 
 from stoa.db.transactions import TenantTx
+from stoa.kernel.ids import TenantId
 
 _ALL_LOCKED: Final = "people.identifiers_locked"
 
 
-def _number(tx: TenantTx, name: str) -> int:
-    return int.from_bytes(blake2b(f"{tx.tenant_id}:{name}".encode(), digest_size=8).digest(), "big", signed=True)
+def _number(tenant_id: TenantId, name: str) -> int:
+    return int.from_bytes(blake2b(f"{tenant_id}:{name}".encode(), digest_size=8).digest(), "big", signed=True)
 
 
 async def lock_identifiers(tx: TenantTx, keys: Iterable[str]) -> None:
@@ -36,7 +37,20 @@ def lock_numbers(tx: TenantTx, keys: Iterable[str]) -> tuple[int, list[int]]:
     the shared lock upon the tenant's identifiers, and those of the identifiers' own locks, in order.
     """
     held = tx.memo.get(_ALL_LOCKED, False)
-    return _number(tx, "people"), [] if held else sorted({_number(tx, f"identifier:{key}") for key in keys})
+    return _number(tx.tenant_id, "people"), [] if held else _numbers(tx.tenant_id, keys)
+
+
+def _numbers(tenant_id: TenantId, keys: Iterable[str]) -> list[int]:
+    return sorted({_number(tenant_id, f"identifier:{key}") for key in keys})
+
+
+def locking_identifiers(tenant_id: TenantId, keys: Iterable[str]) -> str:
+    """A statement that locks identifiers as `lock_identifiers` does, for the round trip that begins a transaction
+    (`Database.tenant`, `first`).
+    """
+    whole = _number(tenant_id, "people")
+    own = "".join(f", pg_advisory_xact_lock({number:d})" for number in _numbers(tenant_id, keys))
+    return f"SELECT pg_advisory_xact_lock_shared({whole:d}){own}"
 
 
 async def lock_all_identifiers(tx: TenantTx) -> None:
@@ -44,9 +58,9 @@ async def lock_all_identifiers(tx: TenantTx) -> None:
     then locks none by itself.
     """
     tx.memo[_ALL_LOCKED] = True
-    await tx.execute("SELECT pg_advisory_xact_lock($1::bigint)", _number(tx, "people"))
+    await tx.execute("SELECT pg_advisory_xact_lock($1::bigint)", _number(tx.tenant_id, "people"))
 
 
 async def lock_admins(tx: TenantTx) -> None:
     """Waits for whoever else looks whether an admin is left in this tenant, until the end of the transaction."""
-    await tx.execute("SELECT pg_advisory_xact_lock($1::bigint)", _number(tx, "admins"))
+    await tx.execute("SELECT pg_advisory_xact_lock($1::bigint)", _number(tx.tenant_id, "admins"))

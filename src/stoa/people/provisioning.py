@@ -72,7 +72,7 @@ async def provision_newcomers(tx: TenantTx, source_id: SourceId, said: Sequence[
     await lock_all_identifiers(tx)
     newcomers = [
         _Newcomer(place, ResourceId(new_id()), await columns_of(tx, said[place]))
-        for place in await _unknown(tx, source_id, said)
+        for place in await unknown(tx, source_id, said)
     ]
     if len(newcomers) < FEW:
         return made
@@ -91,8 +91,10 @@ async def provision_newcomers(tx: TenantTx, source_id: SourceId, said: Sequence[
     return made
 
 
-async def _unknown(tx: TenantTx, source_id: SourceId, said: Sequence[Asserted]) -> list[int]:
-    """The places of those of whom neither the tenant nor an earlier one of them has anything."""
+async def unknown(tx: TenantTx, source_id: SourceId, said: Sequence[Asserted]) -> list[int]:
+    """The places of those of whom neither the tenant nor an earlier one of them has anything. Their identifiers are
+    locked.
+    """
     keys = [_keys_of(one) for one in said]
     columns = [sorted({one for key in keys if (one := key[i]) is not None}) for i in range(len(_WHAT))]
     rows = await tx.fetch(_TAKEN, tx.tenant_id, source_id, *columns)

@@ -8,6 +8,7 @@ second sees what the first wrote.
 # ruff: noqa: S608 - identifiers come from `columns`, which is code; every value is a bound parameter
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from stoa.db.errors import ForeignKeyViolation
@@ -18,9 +19,10 @@ from stoa.people.columns import PERSON_COLUMNS, RECORD_VALUES, assigned, differ,
 from stoa.people.effects import WRITTEN, Effect, difference, differing, made, tell, tell_written, telling, whole
 from stoa.people.fields import BY_NAME, KEYED, PERSON_FIELDS, from_json
 from stoa.people.journal import Part
-from stoa.people.rules import Effective, Linked, effective
+from stoa.people.rules import Effective, Linked, Ranking, effective
 
-_STATE = (*PERSON_COLUMNS, "manager_id")
+# What follows for a person from their records, by column.
+STATE = (*PERSON_COLUMNS, "manager_id")
 NOBODY = effective((), {})
 
 
@@ -55,20 +57,37 @@ async def becoming(tx: TenantTx, person_id: PersonId, row: Row) -> tuple[Effect 
     row: has the columns LOCKED, read under the lock by an earlier statement than this asks for the records.
     """
     records = await linked_records(tx, person_id)
-    found = effective(records, (await authority(tx)).ranking if len(records) > 1 else {})
-    fresh = _as_row(found)
-    if _values(row) == fresh:
+    became = becomes(row, records, (await authority(tx)).ranking if len(records) > 1 else {})
+    if became is None:
         return None, ()
-    effect = difference(row["version"] + 1, dict(row.items()), dict(zip(_STATE, fresh, strict=True)))
-    return effect, (Part(_UPDATE_PART, (person_id, tx.now, *fresh)),)
+    return became.effect, (Part(_UPDATE_PART, (person_id, tx.now, *became.values)),)
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """What becomes of a person: every column of STATE, and what is told of it, if anybody outside would see it."""
+
+    values: tuple[object, ...]
+    effect: Effect | None
+
+
+def becomes(row: Row | Mapping[str, Any], records: Sequence[Linked], ranking: Ranking) -> Became | None:
+    """What follows for a person of all their records; None where that is what they are.
+
+    row: has the columns LOCKED.
+    """
+    fresh = _as_row(effective(records, ranking))
+    if tuple(row[column] for column in STATE) == fresh:
+        return None
+    return Became(fresh, difference(row["version"] + 1, dict(row.items()), dict(zip(STATE, fresh, strict=True))))
 
 
 # What is read of a person under their lock.
-LOCKED = f"{listed(_STATE)}, version"
+LOCKED = f"{listed(STATE)}, version"
 
 
 def _values(row: Row) -> tuple[object, ...]:
-    return tuple(row.values())[: len(_STATE)]
+    return tuple(row.values())[: len(STATE)]
 
 
 async def _locked(tx: TenantTx, person_id: PersonId) -> Row | None:
@@ -81,17 +100,17 @@ async def _become(tx: TenantTx, person_id: PersonId, row: Row, fresh: tuple[obje
     if _values(row) == fresh:
         return None
     version = await _update_person(tx, person_id, fresh)
-    return difference(version, dict(row.items()), dict(zip(_STATE, fresh, strict=True)))
+    return difference(version, dict(row.items()), dict(zip(STATE, fresh, strict=True)))
 
 
 def _as_row(found: Effective) -> tuple[object, ...]:
     named: dict[str, object] = {"active": found.active, "manager_id": found.manager_id, **found.values, **found.keys}
-    return tuple(named[column] for column in _STATE)
+    return tuple(named[column] for column in STATE)
 
 
 def _update(first: int, mark: str) -> str:
     """The statement that writes a person's values. mark: what parameters begin with; `first`: that of the person."""
-    sets = ", ".join(f"{column} = {mark}{i}" for i, column in enumerate(_STATE, start=first + 2))
+    sets = ", ".join(f"{column} = {mark}{i}" for i, column in enumerate(STATE, start=first + 2))
     # The epoch rises in the same statement as the state falls, so that sessions die with it.
     return f"""UPDATE person SET access_epoch = access_epoch + (active AND NOT {mark}{first + 2})::int, {sets},
       version = version + 1, updated_at = {mark}{first + 1} WHERE tenant_id = $1 AND person_id = {mark}{first}"""
@@ -104,8 +123,8 @@ async def _update_person(tx: TenantTx, person_id: PersonId, values: Sequence[obj
     return await tx.fetchval(f"{_update(2, '$')} RETURNING version", tx.tenant_id, person_id, tx.now, *values)
 
 
-_INSERT_PART = f"""INSERT INTO person (tenant_id, person_id, created_run, created_at, updated_at, {listed(_STATE)})
-  SELECT $1, :1, :2, :3, :3, {", ".join(f":{i}" for i in range(4, 4 + len(_STATE)))} FROM part_0"""
+_INSERT_PART = f"""INSERT INTO person (tenant_id, person_id, created_run, created_at, updated_at, {listed(STATE)})
+  SELECT $1, :1, :2, :3, :3, {", ".join(f":{i}" for i in range(4, 4 + len(STATE)))} FROM part_0"""
 
 
 def new_person(tx: TenantTx, person_id: PersonId, run_id: RunId, record: Linked) -> tuple[Effect, Part]:
@@ -116,8 +135,8 @@ def new_person(tx: TenantTx, person_id: PersonId, run_id: RunId, record: Linked)
     return made(record.manager), Part(_INSERT_PART, (person_id, run_id, tx.now, *values))
 
 
-def with_holds(columns: str) -> str:
-    """The query of a person's records ($2): some columns of `r`, the holds upon it as `by_field`, and as `manager_key`
+def with_holds(columns: str, person: str = "$2") -> str:
+    """The query of a person's records: some columns of `r`, the holds upon it as `by_field`, and as `manager_key`
     the key by which it names a manager: that of a held manager_ref is another than the record's.
 
     Let it be MATERIALIZED: under row-level security a join may use the index for a plain column only.
@@ -129,20 +148,34 @@ def with_holds(columns: str) -> str:
   FROM source_record r
   CROSS JOIN LATERAL (SELECT jsonb_object_agg(h.field, h.held_value) AS by_field FROM hold h
     WHERE h.tenant_id = $1 AND h.resource_id = r.resource_id AND h.state = 'held') AS held
-  WHERE r.tenant_id = $1 AND r.person_id = $2"""
+  WHERE r.tenant_id = $1 AND r.person_id = {person}"""
 
 
-_LINKED = f"""
+_OF_RECORD = f"r.resource_id, r.source_id, r.person_id, r.present, r.active, {listed(RECORD_VALUES, 'r')}"
+_WITH_MANAGER = """
+SELECT mine.*, nullif(m.person_id, mine.person_id) AS manager FROM mine LEFT JOIN LATERAL (
+  SELECT r.person_id FROM source_record r
+  WHERE r.tenant_id = $1 AND r.source_id = mine.source_id AND r.external_id = mine.manager_key LIMIT 1) AS m ON true"""
+_LINKED = f"WITH mine AS MATERIALIZED ({with_holds(_OF_RECORD)}) {_WITH_MANAGER}"
+# Person by person, whatever the statistics say.
+_ALL_LINKED = f"""
 WITH mine AS MATERIALIZED (
-  {with_holds(f"r.resource_id, r.source_id, r.person_id, r.present, r.active, {listed(RECORD_VALUES, 'r')}")}
-)
-SELECT mine.*, nullif(m.person_id, mine.person_id) AS manager FROM mine
-LEFT JOIN source_record m ON m.tenant_id = $1 AND m.source_id = mine.source_id AND m.external_id = mine.manager_key"""
+  SELECT r.* FROM unnest($2::uuid[]) AS wanted (id)
+  CROSS JOIN LATERAL ({with_holds(_OF_RECORD, "wanted.id")} OFFSET 0) AS r
+) {_WITH_MANAGER}"""
 
 
 async def linked_records(tx: TenantTx, person_id: PersonId) -> list[Linked]:
     """Every record of a person, with the manager that it names and the holds upon it."""
     return [linked_of(row) for row in await tx.fetch(_LINKED, tx.tenant_id, person_id)]
+
+
+async def records_of_all(tx: TenantTx, person_ids: Sequence[PersonId]) -> dict[PersonId, list[Linked]]:
+    """As `linked_records`, for several persons."""
+    found: dict[PersonId, list[Linked]] = {}
+    for row in await tx.fetch(_ALL_LINKED, tx.tenant_id, person_ids):
+        found.setdefault(row["person_id"], []).append(linked_of(row))
+    return found
 
 
 def linked_of(row: Row | Mapping[str, Any]) -> Linked:
@@ -288,10 +321,10 @@ def _statement(fields: Sequence[str], ranks: str) -> str:
       SELECT state.active, ranked.* FROM ranked JOIN state USING (person_id)
     ), changed AS (
       -- The persons are locked: `o` is what they are until now.
-      UPDATE person p SET access_epoch = p.access_epoch + (p.active AND NOT x.active)::int, {assigned(_STATE, "x")},
+      UPDATE person p SET access_epoch = p.access_epoch + (p.active AND NOT x.active)::int, {assigned(STATE, "x")},
         version = p.version + 1, updated_at = $3
       FROM x JOIN person o ON o.tenant_id = $1 AND o.person_id = x.person_id
-      WHERE p.tenant_id = $1 AND p.person_id = x.person_id AND {differ(_STATE, "p", "x")}
+      WHERE p.tenant_id = $1 AND p.person_id = x.person_id AND {differ(STATE, "p", "x")}
       RETURNING p.person_id, p.version, {differing("o", "x")} AS before, {differing("x", "o")} AS after
     ), {telling("$4", "changed")}
     {WRITTEN}"""
