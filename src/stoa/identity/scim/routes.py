@@ -34,6 +34,7 @@ from stoa.identity.scim.http import (
     read_body,
     send_answer,
 )
+from stoa.identity.scim.joining.together import Together
 from stoa.identity.scim.lists import everything
 from stoa.identity.scim.log.model import Arrival
 from stoa.identity.scim.log.writer import RequestLog
@@ -53,6 +54,7 @@ _QUERY_CANCELED: Final = "57014"
 _PLANNED_ANEW: Final = frozenset({(".search",), ("Bulk",)})
 _READING: Final = frozenset({"GET", "HEAD"})
 _WRITING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_JOINED: Final = frozenset({"POST", "PUT", "PATCH"})
 # Of what failed, the innermost: a body can make an error as deep as the interpreter goes.
 _MOST_FRAMES: Final = 30
 _log: Final[Any] = structlog.get_logger("stoa.scim")
@@ -93,8 +95,10 @@ def scim_routes(database: Database, *, base_url: str, log: RequestLog | None = N
     base_url: scheme, host and port under which clients reach this server, for the locations in answers.
     log: where requests are written down; None for nowhere.
     """
+    senders, offers, turns = Senders(), Offers(), Turns()
+    together = Together(database, senders, offers, turns)
     service = _Service(
-        database, base_url.rstrip("/"), Slugs(database), Senders(), Offers(), Failures(database), Turns(), log
+        database, base_url.rstrip("/"), Slugs(database), senders, offers, Failures(database), turns, together, log
     )
     root = "/t/{slug}/scim/v2"
     routes = [Route(f"{root}/{path}", _Endpoint(service), name=f"scim:{path}") for path in ENDPOINTS]
@@ -111,6 +115,7 @@ class _Service:
     offers: Offers
     failures: Failures
     turns: Turns
+    together: Together
     log: RequestLog | None
 
 
@@ -169,6 +174,9 @@ async def _answer(service: _Service, scope: Scope, receive: Receive, arrival: Ar
     arrival.tenant_id, arrival.query = tenant_id, query
     arrival.request = Request(method, path, {}, headers, body)
     visit = _Visit(service, slug, tenant_id, token, arrival)
+    answer = await _joined(visit, query)
+    if answer is not None:
+        return answer
     seen = service.senders.has_seen(tenant_id, token)
     try:
         async with service.turns.taken(tenant_id, len(body), known=seen):
@@ -212,9 +220,23 @@ class _Visit:
     source_id: SourceId | None = None
 
     @property
+    def base_url(self) -> str:
+        """The tenant's SCIM address."""
+        return f"{self.service.base_url}/t/{self.slug}/scim/v2"
+
+    @property
     def trace_id(self) -> str | None:
         """By which the operator finds it in the logs."""
         return self.arrival.trace_id
+
+
+async def _joined(visit: _Visit, query: str) -> Answer | None:
+    """The answer to a request that was done together with others; None for one that is to be done by itself."""
+    request = visit.arrival.request
+    if request is None or request.path[:1] != ("Users",) or request.method not in _JOINED:
+        return None
+    together = visit.service.together
+    return await together.answered(visit.arrival, visit.tenant_id, visit.token, request, query, visit.base_url)
 
 
 async def _noting_failures(visit: _Visit, request: Request, query: str, found: _Found | None) -> Answer:
@@ -289,10 +311,9 @@ async def _entered(visit: _Visit, request: Request, query: str, found: _Found | 
             visit.arrival.credential_id = credential.credential_id
             handler = _handler(found, request.method)
             asked = Request(request.method, request.path, query_of(query), request.headers, request.body)
-            address = f"{service.base_url}/t/{visit.slug}/scim/v2"
             resource_id = "" if found is None else found.resource_id
             offered = await service.offers.of(tx, held)
-            return await handler(Call(tx, credential, source_id, asked, resource_id, address, offered))
+            return await handler(Call(tx, credential, source_id, asked, resource_id, visit.base_url, offered))
     raise await refusal(service.failures, visit.tenant_id, visit.token, visit.arrival)
 
 

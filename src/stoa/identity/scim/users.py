@@ -1,20 +1,21 @@
 """/Users: one function for each method, each within the caller's transaction."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, assert_never
 
 from stoa.identity.scim import wire
 from stoa.identity.scim.dialects import normalised_patch, normalised_resource
-from stoa.identity.scim.effort import effort_of
+from stoa.identity.scim.effort import Effort, effort_of
 from stoa.identity.scim.errors import not_found
 from stoa.identity.scim.groups.wire import memberships
 from stoa.identity.scim.http import (
     Answer,
     Call,
     Outcome,
+    Request,
     Word,
     json_answer,
     json_of,
@@ -30,10 +31,14 @@ from stoa.identity.scim.own.keeping import respelt
 from stoa.identity.scim.own.offered import Offered
 from stoa.identity.scim.projection import Projection, projected, projection
 from stoa.identity.scim.rules import created, patched, replaced
-from stoa.kernel.ids import parse_id
+from stoa.kernel.ids import GroupId, ResourceId, parse_id
 from stoa.people import actions, queries
 from stoa.people.groups_queries import groups_of
 from stoa.people.model import Asserted, Changed, Provisioned, Record, Refused, Unchanged, Written
+
+# What a request has a record say. Raises ScimError.
+Edit = Callable[[Record, Effort], Asserted]
+Groups = Mapping[ResourceId, list[tuple[GroupId, str]]]
 
 _UNKNOWN: Final = (
     "There is no user with this id: it was deleted, or another connection made it. Look for the user by userName, and "
@@ -45,12 +50,12 @@ _UNKNOWN: Final = (
 
 async def read(call: Call) -> Answer:
     """GET /Users/{id} (RFC 7644, 3.4.1). Inactive users are answered, deleted ones are not."""
-    wanted = _wanted(call)
+    wanted = wanted_of(call.offered, call.request)
     record, grouped = await _record(call, lock=False)
     version = wire.version_of(record)
     if names_version(call.request.headers.get("if-none-match"), version):
         return Answer(HTTPStatus.NOT_MODIFIED, headers=(("etag", version),))
-    return await _one(call, HTTPStatus.OK, record, wanted, grouped=grouped)
+    return _one(call, HTTPStatus.OK, record, wanted, await _groups(call, record, wanted) if grouped else {})
 
 
 async def search(call: Call) -> Answer:
@@ -82,14 +87,17 @@ def listed(offered: Offered) -> Listed[Record]:
 
 async def _shown(call: Call, records: Sequence[Record], wanted: Projection) -> list[Document]:
     """The users as they are asked for. Their groups are read in one statement for all, where they are wanted."""
-    users_url = f"{call.base_url}/Users"
-    documents = [wire.rendered(record, users_url) for record in records]
+    groups: Groups = {}
     if records and wanted.includes("groups"):
         groups = await groups_of(call.tx, [record.resource_id for record in records])
-        for record, document in zip(records, documents, strict=True):
-            if record.resource_id in groups:
-                document["groups"] = memberships(groups[record.resource_id], call.base_url)
-    return [projected(document, wanted) for document in documents]
+    return [_document(call, record, wanted, groups) for record in records]
+
+
+def _document(call: Call, record: Record, wanted: Projection, groups: Groups) -> Document:
+    document = wire.rendered(record, f"{call.base_url}/Users")
+    if record.resource_id in groups:
+        document["groups"] = memberships(groups[record.resource_id], call.base_url)
+    return projected(document, wanted)
 
 
 # ------------------------------------------------------------------ writing
@@ -101,8 +109,8 @@ async def create(call: Call) -> Answer:
 
     That too is answered 201: Okta and Entra take it as the end of an assignment, and read the id from the body.
     """
-    _wanted(call)
-    made = await actions.provision(call.tx, call.source_id, asserted_by(call, json_of(call.request)))
+    wanted_of(call.offered, call.request)
+    made = await actions.provision(call.tx, call.source_id, asserted_by(call.offered, json_of(call.request)))
     match made:
         case Provisioned():
             return await provisioned(call, made)
@@ -112,9 +120,9 @@ async def create(call: Call) -> Answer:
             assert_never(made)
 
 
-def asserted_by(call: Call, body: object) -> Asserted:
+def asserted_by(offered: Offered, body: object) -> Asserted:
     """What the body of a POST says of a person. Raises ScimError."""
-    kind = call.offered.users
+    kind = offered.users
     return wire.asserted(created(kind, normalised_resource(kind, body)), active=True)
 
 
@@ -122,30 +130,63 @@ async def provisioned(call: Call, made: Provisioned) -> Answer:
     """The answer to the POST of a user who is there now."""
     record = made.record
     headers = (("location", f"{call.base_url}/Users/{record.resource_id}"),)
-    answer = await _one(call, HTTPStatus.CREATED, record, _wanted(call), headers, grouped=made.revived)
+    wanted = wanted_of(call.offered, call.request)
+    # A new record is in no group yet.
+    groups: Groups = await _groups(call, record, wanted) if made.revived else {}
     word = Word.REVIVED if made.revived else Word.LINKED if made.linked else Word.CREATED
+    answer = _one(call, HTTPStatus.CREATED, record, wanted, groups, headers)
     return _told(answer, record, word, made.rule, made.written)
 
 
 async def replace(call: Call) -> Answer:
     """PUT /Users/{id} (RFC 7644, 3.5.1)."""
-    wanted = _wanted(call)
-    kind = call.offered.users
-    body = normalised_resource(kind, json_of(call.request))
-    record, grouped = await _record(call, lock=True)
-    after = replaced(kind, respelt(kind, wire.document_of(record)), body)
-    return await _assert(call, record, after, wanted, grouped=grouped)
+    return await _edited(call, replacing(call.offered, call.request))
 
 
 async def patch(call: Call) -> Answer:
     """PATCH /Users/{id} (RFC 7644, 3.5.2): all operations or none. The resource is returned."""
-    wanted = _wanted(call)
-    kind = call.offered.users
-    operations = normalised_patch(kind, json_of(call.request))
+    return await _edited(call, patching(call.offered, call.request))
+
+
+def replacing(offered: Offered, request: Request) -> Edit:
+    """What a PUT has a user's record say. Raises ScimError, at once or of the record."""
+    kind = offered.users
+    body = normalised_resource(kind, json_of(request))
+
+    def edited(record: Record, effort: Effort) -> Asserted:
+        del effort
+        after = replaced(kind, respelt(kind, wire.document_of(record)), body)
+        return wire.asserted(after, active=record.asserted_active)
+
+    return edited
+
+
+def patching(offered: Offered, request: Request) -> Edit:
+    """What a PATCH has a user's record say. Raises ScimError, at once or of the record."""
+    kind = offered.users
+    operations = normalised_patch(kind, json_of(request))
+
+    def edited(record: Record, effort: Effort) -> Asserted:
+        standing = respelt(kind, wire.document_of(record))
+        effort.spend(effort_of(standing, operations))
+        return wire.asserted(patched(kind, standing, operations), active=record.asserted_active)
+
+    return edited
+
+
+async def _edited(call: Call, edit: Edit) -> Answer:
+    wanted = wanted_of(call.offered, call.request)
     record, grouped = await _record(call, lock=True)
-    standing = respelt(kind, wire.document_of(record))
-    call.effort.spend(effort_of(standing, operations))
-    return await _assert(call, record, patched(kind, standing, operations), wanted, grouped=grouped)
+    outcome = await actions.assert_record(call.tx, record, edit(record, call.effort))
+    if isinstance(outcome, Refused):
+        return _refused(outcome)
+    return changed(call, outcome, await _groups(call, record, wanted) if grouped else {})
+
+
+def changed(call: Call, outcome: Changed | Unchanged, groups: Groups) -> Answer:
+    """The answer to a PUT or a PATCH. groups: those of the user, if the answer is to have them."""
+    answer = _one(call, HTTPStatus.OK, outcome.record, wanted_of(call.offered, call.request), groups)
+    return _changed(answer, outcome, Word.UPDATED)
 
 
 async def delete(call: Call) -> Answer:
@@ -155,18 +196,6 @@ async def delete(call: Call) -> Answer:
     record, _ = await _record(call, lock=True)
     outcome = await actions.remove_record(call.tx, record)
     return _changed(Answer(HTTPStatus.NO_CONTENT), outcome, Word.REMOVED)
-
-
-async def _assert(call: Call, record: Record, document: Document, wanted: Projection, *, grouped: bool) -> Answer:
-    outcome = await actions.assert_record(call.tx, record, wire.asserted(document, active=record.asserted_active))
-    match outcome:
-        case Changed(now) | Unchanged(now):
-            answer = await _one(call, HTTPStatus.OK, now, wanted, grouped=grouped)
-            return _changed(answer, outcome, Word.UPDATED)
-        case Refused():
-            return _refused(outcome)
-        case _:
-            assert_never(outcome)
 
 
 def _changed(answer: Answer, outcome: Changed | Unchanged, word: Word) -> Answer:
@@ -203,24 +232,24 @@ async def _record(call: Call, *, lock: bool) -> tuple[Record, bool]:
     return found
 
 
-def _wanted(call: Call) -> Projection:
-    query = call.request.query
-    return projection(call.offered.users, query.get("attributes"), query.get("excludedAttributes"))
+def wanted_of(offered: Offered, request: Request) -> Projection:
+    """What of a user the answer is to show. Raises ScimError."""
+    return projection(offered.users, request.query.get("attributes"), request.query.get("excludedAttributes"))
 
 
-async def _one(
+async def _groups(call: Call, record: Record, wanted: Projection) -> Groups:
+    return await groups_of(call.tx, [record.resource_id]) if wanted.includes("groups") else {}
+
+
+def _one(
     call: Call,
     status: int,
     record: Record,
     wanted: Projection,
+    groups: Groups,
     headers: tuple[tuple[str, str], ...] = (),
-    *,
-    grouped: bool,
 ) -> Answer:
-    if not grouped:
-        document = projected(wire.rendered(record, f"{call.base_url}/Users"), wanted)
-    else:
-        (document,) = await _shown(call, [record], wanted)
+    document = _document(call, record, wanted, groups)
     return json_answer(status, document, (("etag", wire.version_of(record)), *headers))
 
 

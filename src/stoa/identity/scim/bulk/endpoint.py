@@ -123,7 +123,7 @@ class _Work:
         for item in items:
             if item.fault is None and not item.needs & self.failed:
                 try:
-                    said.append((item, users.asserted_by(self.call, resolved(item.data, self.ids))))
+                    said.append((item, users.asserted_by(self.call.offered, resolved(item.data, self.ids))))
                 except ScimError as error:
                     self._note(item, error_answer(error))
         made = await provision_newcomers(self.call.tx, self.call.source_id, [one for _, one in said])
