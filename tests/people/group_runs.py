@@ -71,18 +71,22 @@ async def codes(database: Database, tenant_id: TenantId, run_id: RunId) -> dict[
 
 
 async def state(database: Database, tenant_id: TenantId) -> dict[str, Any]:
-    """Groups that are there, who is in them by the source's word and in force, and roles. No counters, no times."""
+    """Groups that are there, who is in them by the source's word and in force, who is awaited, and roles. No counters,
+    no times.
+    """
     async with database.tenant(tenant_id) as tx:
         groups = await tx.fetch(
-            """SELECT group_id, display_name, display_name_key, scim_external_id, raw, member_count FROM person_group
-            WHERE present ORDER BY group_id"""
+            """SELECT group_id, display_name, display_name_key, scim_external_id, raw, member_count, awaited_count
+            FROM person_group WHERE present ORDER BY group_id"""
         )
+        awaited = await tx.fetch("SELECT group_id, value_key, value, source_id FROM group_awaited ORDER BY 1, 2")
         members = await tx.fetch(
             "SELECT group_id, resource_id, asserted, in_force, held_run FROM group_member ORDER BY 1, 2"
         )
         roles = await tx.fetch("SELECT person_id, role FROM person_role ORDER BY 1, 2")
     return {
         "groups": [dict(r) for r in groups],
+        "awaited": [dict(r) for r in awaited],
         "members": [dict(r) for r in members],
         "roles": [dict(r) for r in roles],
     }

@@ -91,6 +91,13 @@ class Idp:
             said = None if name is None else GroupAsserted(name, found.scim_external_id, {"displayName": name})
             return await change_group(tx, found, said, members)
 
+    async def change_awaiting(self, group: Group, members: Memberships) -> None:
+        """As `change`, of a source whose members who are not here yet are awaited."""
+        async with self.database.tenant(self.tenant_id) as tx:
+            found = await group_by_id(tx, self.source_id, group.group_id, lock=True)
+            assert found is not None
+            assert isinstance(await change_group(tx, found, None, members, awaits=True), GroupChanged)
+
     async def add(self, group: Group, *numbers: int) -> Any:
         return await self.change(group, Delta(add=self.ids(*numbers)))
 

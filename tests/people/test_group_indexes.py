@@ -6,6 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import Any, cast
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -19,8 +20,9 @@ from stoa.kernel.filters import sql
 from stoa.kernel.ids import SourceId, TenantId
 from stoa.people import groups_queries as queries
 from stoa.people.groups_actions import change_group
+from stoa.people.groups_awaited import awaited_of, groups_awaiting, users_bearing
 from stoa.people.groups_members import Turn, turn_of, write_turn
-from stoa.people.groups_model import Delta, Group, GroupChanged, Replaced
+from stoa.people.groups_model import Delta, Group, GroupChanged, MemberName, Replaced
 
 from .grouping import make_group
 from .making import report, source, sync, worker
@@ -116,6 +118,23 @@ async def test_a_large_group_is_changed_without_being_read(place: Place) -> None
 async def _rest(tx: TenantTx) -> list[Any]:
     rows = await tx.fetch("SELECT resource_id FROM source_record ORDER BY resource_id OFFSET 200")
     return [row["resource_id"] for row in rows]
+
+
+async def test_who_is_awaited_is_found_by_name_and_by_group(place: Place) -> None:
+    database, tenant_id, idp, group = place
+    async with database.tenant(tenant_id) as tx:
+        some = frozenset({*(f"e-{n}" for n in range(2_000)), *(uuid4() for _ in range(100))})
+        assert isinstance(await change_group(tx, group, None, Delta(some), awaits=True), GroupChanged)
+        names: dict[MemberName, str] = {f"user{n}": f"user{n}" for n in range(100)}
+        record = await tx.fetchval("SELECT resource_id FROM source_record LIMIT 1")
+    found, _ = await told(place, lambda tx: groups_awaiting(tx, idp, record, "e-7"))
+    assert found & {"group_awaited_value", "group_awaited_pkey"}
+    assert not any(one.startswith("seq:") for one in found)
+    found, read = await told(place, lambda tx: users_bearing(tx, idp, names))
+    assert "source_record_scim_external_id" in found
+    assert read <= 100
+    found, _ = await told(place, lambda tx: awaited_of(tx, [group.group_id]))
+    assert "group_awaited_pkey" in found
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,17 @@ async def test_runs_of_groups_say_who_comes_and_goes(desk: Desk) -> None:
     assert "· groups" in text_of(await desk.get("/runs"))
 
 
+async def test_runs_of_groups_say_who_is_awaited(desk: Desk) -> None:
+    async with desk.database.tenant(desk.tenant_id) as tx:
+        named = Replaced(frozenset({"e-4711"}))
+        made = await make_group(tx, desk.source_id, GroupAsserted("Engines"), named, awaits=True)
+        assert isinstance(made, GroupMade)
+    text = text_of(await desk.get(f"/runs/{made.written.run_id}/changes"))
+    for told in ("e-4711", "Engines", "A member who is not here yet, and is awaited", "Awaited member"):
+        assert told in text, told
+    assert "Group id" not in text
+
+
 async def test_the_audit_log_has_them_under_the_person_and_the_group(desk: Desk) -> None:
     hour, held, person = await pushed(desk)
     async with desk.database.tenant(desk.tenant_id) as tx:

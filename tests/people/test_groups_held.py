@@ -80,6 +80,7 @@ async def test_what_is_held_is_said_and_counts_once_it_is_approved(idp: Idp, clo
 @pytest.mark.parametrize("approve", [True, False])
 async def test_who_waits_goes_or_stays_with_a_group_that_was_deleted(idp: Idp, clock: Clock, approve: bool) -> None:
     group = await idp.make("Team", 0, 1, 2)
+    await idp.change_awaiting(group, Delta(frozenset({"e-1", "e-2"})))
     await idp.give(group, Role.AUTHOR)
     standing = await idp.state()
     await idp.guard(GuardKind.EMPTY_GROUP, STRICT)
@@ -88,7 +89,7 @@ async def test_who_waits_goes_or_stays_with_a_group_that_was_deleted(idp: Idp, c
     assert (await idp.delete(group)).held == await held_run(idp)
     assert await idp.roles() == {number: {"author"} for number in (0, 1, 2)}
     await decide(idp, await held_run(idp), approve=approve)
-    assert await idp.state() == ({"groups": [], "members": [], "roles": []} if approve else standing)
+    assert await idp.state() == ({"groups": [], "awaited": [], "members": [], "roles": []} if approve else standing)
     # What was rejected is undone already, and what was approved is undone with the hour.
     again = await undo_since(idp.database, idp.tenant_id, idp.source_id, clock.now)
     assert bool(again.counts) is approve

@@ -58,11 +58,7 @@ def _machine(visit: Visit, sort: str) -> str:
 
 async def subject_names(tx: TenantTx, names: SubjectNames, changes: Sequence[Change]) -> dict[int, str]:
     """What to call whom each change is about, by its ord: as its own row says, else as `names` knows."""
-    found = {
-        change.ord: own
-        for change in changes
-        if not is_membership(change) and (own := _own(change.after) or _own(change.before)) is not None
-    }
+    found = {change.ord: own for change in changes if (own := _own(change.after) or _own(change.before)) is not None}
     missing = [change for change in changes if change.ord not in found and change.person_id is not None]
     if missing:
         known = await names(tx, sorted({change.person_id for change in missing}))
@@ -71,12 +67,17 @@ async def subject_names(tx: TenantTx, names: SubjectNames, changes: Sequence[Cha
 
 
 def is_membership(change: Change) -> bool:
-    """Whether a change puts somebody into a group, or takes them out: it names the group, and is about the person."""
-    return change.person_id is not None and "group_id" in (change.after or change.before or {})
+    """Whether a change puts somebody into a group, or takes them out: it names the group, and is about the person; or
+    about a name that the group awaits.
+    """
+    return "group_id" in (change.after or change.before or {})
 
 
 def _own(document: Mapping[str, Any] | None) -> str | None:
     said = document or {}
+    if "group_id" in said:
+        # The name in it is the group's.
+        return said.get("awaited")
     whole = said.get("display_name") or " ".join(
         str(said[part]) for part in ("given_name", "family_name") if said.get(part)
     )

@@ -129,7 +129,10 @@ def told_fields(change: Change) -> tuple[dict[str, Any] | None, dict[str, Any] |
 
 
 def _group(document: dict[str, Any] | None) -> dict[str, Any] | None:
-    return None if document is None else {"group": document.get("display_name")}
+    if document is None:
+        return None
+    awaited = {"awaited": document["awaited"]} if "awaited" in document else {}
+    return {"group": document.get("display_name")} | awaited
 
 
 def _filled(document: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -142,7 +145,7 @@ def _without(document: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
 
 def _touched(change: Change) -> list[str]:
     if is_membership(change):
-        return ["group"]
+        return ["awaited", "group"] if "awaited" in (change.after or change.before or {}) else ["group"]
     names = {*(change.before or {}), *(change.after or {})}
     return sorted(name for name in names if is_outside(name))
 

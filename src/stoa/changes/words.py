@@ -50,6 +50,9 @@ REASONS: Final[Mapping[str, str]] = {
     "group_deleted": N_("The group was deleted in the source"),
     "member_added": N_("Comes into the group"),
     "member_removed": N_("Goes out of the group"),
+    "member_awaited": N_("A member who is not here yet, and is awaited"),
+    "awaited_came": N_("A member who was awaited is here now"),
+    "awaited_dropped": N_("A member who was not here is awaited no longer"),
     "": N_("Not told apart when it was planned"),
 }
 # Why a change was left alone.
@@ -64,6 +67,8 @@ CONFLICTS: Final[Mapping[str, str]] = {
     "person_is_gone": N_("Left alone: the person was merged into another, or is gone."),
     "membership_is_gone": N_("Left alone: the person is not in the group any more."),
     "membership_exists": N_("Left alone: the person is in the group by now."),
+    "awaited_is_gone": N_("Left alone: the member has come meanwhile, or is awaited no longer."),
+    "awaited_exists": N_("Left alone: the member is awaited by now."),
     "group_is_gone": N_("Left alone: the group is gone."),
     "group_has_members": N_("Left alone: the group has got other members since."),
     "group_name_taken": N_("Left alone: another group bears this name, or this external id."),
@@ -168,6 +173,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "termination_date": N_("Last day"),
     "scim_external_id": N_("External id"),
     "group": N_("Group"),
+    "awaited": N_("Awaited member"),
 }
 
 

@@ -20,6 +20,7 @@ _HAPPENED: Final = {
 _INTERNAL: Final = frozenset({"row_hash", "raw"})
 _KEY: Final = "_key"
 _GROUP: Final = "group"
+_AWAITED: Final = "awaited:"
 # What a record says that is no value of the person.
 _MERGED_INTO: Final = "merged_into"
 _OF_RECORD: Final = frozenset({"present", "asserted_active", "manager_ref", "scim_external_id"})
@@ -52,7 +53,9 @@ def _change(row: Mapping[str, Any] | Row, run_id: RunId) -> Event:
 
 
 def _of_group(row: Mapping[str, Any] | Row, run_id: RunId) -> Event:
-    """A change of a group itself, or of a membership, whose subject is `group/record`."""
+    """A change of a group itself, of a membership, whose subject is `group/record`, or of somebody who is not here yet:
+    `group/awaited:name`.
+    """
     group_id, _, record = row["subject"].partition("/")
     action: str = row["action"]
     before, after = outside(row["before"]), outside(row["after"])
@@ -63,6 +66,9 @@ def _of_group(row: Mapping[str, Any] | Row, run_id: RunId) -> Event:
         "source_id": str(row["source_id"]),
         "group_id": group_id,
     }
+    if record.startswith(_AWAITED):
+        type_ = "group.member_awaited" if action == "create" else "group.member_not_awaited"
+        return Event(type_, f"group:{group_id}", body | {"before": before, "after": after})
     if record:
         type_ = "group.member_added" if action == "create" else "group.member_removed"
         return Event(type_, str(row["person_id"]), body | {"resource_id": record, "before": before, "after": after})

@@ -38,10 +38,17 @@ _NOBODY: Final = Turn()
 
 
 async def make_group(
-    tx: TenantTx, source_id: SourceId, asserted: GroupAsserted, members: Replaced | None = None
+    tx: TenantTx,
+    source_id: SourceId,
+    asserted: GroupAsserted,
+    members: Replaced | None = None,
+    *,
+    awaits: bool = False,
 ) -> GroupMade | UnknownMembers | Refused:
     """Makes a group of a source (SCIM's POST). One that was deleted, and had the same client's id or name, comes back
     under its old id; a name or an id that a present group bears is refused.
+
+    awaits: whether members who are not here yet are awaited; else they are unknown.
     """
     key = fold(asserted.display_name)
     named = await queries.groups_named(tx, source_id, key, asserted.scim_external_id)
@@ -52,7 +59,7 @@ async def make_group(
     if named:
         entry = replace(entry, reason="group_returned", before={"present": False, **_document_of(named[0])})
         group = _with(tx, named[0], asserted)
-    turn = await turn_of(tx, group, members or Replaced(frozenset()))
+    turn = await turn_of(tx, group, members or Replaced(frozenset()), awaits=awaits)
     if isinstance(turn, UnknownMembers):
         return turn
     await (_update if named else _insert)(tx, group)
@@ -61,14 +68,21 @@ async def make_group(
 
 
 async def change_group(
-    tx: TenantTx, group: Group, asserted: GroupAsserted | None, members: Memberships | None
+    tx: TenantTx,
+    group: Group,
+    asserted: GroupAsserted | None,
+    members: Memberships | None,
+    *,
+    awaits: bool = False,
 ) -> GroupOutcome:
     """Has a group, locked by the caller, say what `asserted` says and have these members (SCIM's PUT and PATCH). None
     leaves the one or the other alone.
 
     Nothing is written when it is so already, or when one of the members is unknown.
+
+    awaits: as `make_group` has it.
     """
-    turn = _NOBODY if members is None else await turn_of(tx, group, members)
+    turn = _NOBODY if members is None else await turn_of(tx, group, members, awaits=awaits)
     if isinstance(turn, UnknownMembers):
         return turn
     entry: OwnEntry | None = None
@@ -87,7 +101,7 @@ async def change_group(
         if refused is not None:
             return refused
     written, now = await _write(tx, now, entry, turn)
-    reason = entry.reason if entry is not None else "member_added" if turn.new or turn.back else "member_removed"
+    reason = entry.reason if entry is not None else turn.reason
     added, removed = len(turn.new) + len(turn.back), len(turn.ending) + len(turn.unmade)
     return GroupChanged(now, reason, written, added, removed, turn.held_ending or turn.held_new)
 
@@ -167,8 +181,9 @@ _UPDATE: Final = """
 UPDATE person_group SET display_name = $3, display_name_key = $4, scim_external_id = $5, raw = $6, present = $7
 WHERE tenant_id = $1 AND group_id = $2"""
 _COUNT: Final = """
-UPDATE person_group SET member_count = member_count + $3, version = version + $4, last_run = $5, updated_at = $6
-WHERE tenant_id = $1 AND group_id = $2 RETURNING member_count, version"""
+UPDATE person_group SET member_count = member_count + $3, awaited_count = awaited_count + $7, version = version + $4,
+  last_run = $5, updated_at = $6
+WHERE tenant_id = $1 AND group_id = $2 RETURNING member_count, awaited_count, version"""
 
 
 def _fresh(tx: TenantTx, source_id: SourceId, asserted: GroupAsserted) -> Group:
@@ -217,14 +232,14 @@ async def _write(tx: TenantTx, group: Group, own: OwnEntry | None, turn: Turn) -
     if not turn.empty:
         await write_turn(tx, group, turn)
     run_id = await journal.open_window(tx, group.source_id)
-    row = await tx.fetchrow(_COUNT, tx.tenant_id, group.group_id, turn.growth, 1, run_id, tx.now)
+    growth = turn.growth, 1, run_id, tx.now, turn.awaited_growth
+    row = await tx.fetchrow(_COUNT, tx.tenant_id, group.group_id, *growth)
     assert row is not None
     first = await _journal(tx, run_id, group, own, turn)
     people = turn.people()
     if people:
         await settle_roles(tx, people, run_id)
-    now = replace(group, member_count=row["member_count"], version=row["version"], updated_at=tx.now)
-    return Written(run_id, first), now
+    return Written(run_id, first), replace(group, **dict(row.items()), updated_at=tx.now)
 
 
 async def _journal(tx: TenantTx, run_id: RunId, group: Group, own: OwnEntry | None, turn: Turn) -> int:
@@ -237,6 +252,8 @@ async def _journal(tx: TenantTx, run_id: RunId, group: Group, own: OwnEntry | No
         places.append(await journal.write_own(tx, run_id, group, own))
     if turn.told:
         places.append(await journal.write_members(tx, run_id, group, turn.told))
+    if turn.awaiting:
+        places.append(await journal.journal_awaited(tx, run_id, group, turn.awaiting))
     if turn.waiting:
         places.append(await journal.write_members(tx, run_id, group, turn.waiting, waiting=True))
         for held, comes in ((turn.held_ending, False), (turn.held_new, True)):

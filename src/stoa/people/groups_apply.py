@@ -18,13 +18,17 @@ from stoa.db.transactions import Row, TenantTx
 from stoa.kernel.fold import fold
 from stoa.kernel.ids import PersonId, RunId
 from stoa.people.columns import BATCH
+from stoa.people.groups_journal import AWAITED
 from stoa.people.roles import settle_roles
 
-# The planned changes of a batch: $1 tenant, $2 run, $3 and $4 first and last ord.
+# The planned changes of a batch: $1 tenant, $2 run, $3 and $4 first and last ord. Each is of a group itself (own), of a
+# membership (member), or of somebody who is not here yet (awaited); the group's id takes 36 places of the subject.
 _PLANNED: Final = f"""
 WITH planned AS MATERIALIZED (
   SELECT c.ord, c.action, c.subject, c.source_id, c.resource_id, c.person_id, c.before, c.after,
-    strpos(c.subject, '/') = 0 AS own, split_part(c.subject, '/', 1)::uuid AS group_id
+    strpos(c.subject, '/') = 0 AS own, substr(c.subject, 38, {len(AWAITED)}) = '{AWAITED}' AS awaited,
+    strpos(c.subject, '/') > 0 AND substr(c.subject, 38, {len(AWAITED)}) <> '{AWAITED}' AS member,
+    substr(c.subject, {38 + len(AWAITED)}) AS key, split_part(c.subject, '/', 1)::uuid AS group_id
   FROM change c WHERE {BATCH}
 )"""
 _CONFLICT: Final = f"""
@@ -36,7 +40,7 @@ SELECT g.group_id FROM person_group g WHERE g.tenant_id = $1
 AND g.group_id = ANY(ARRAY(SELECT DISTINCT group_id FROM planned)) ORDER BY g.group_id FOR UPDATE"""
 _RECORDS: Final = f"""{_PLANNED}
 SELECT r.resource_id FROM source_record r WHERE r.tenant_id = $1
-AND r.resource_id = ANY(ARRAY(SELECT DISTINCT resource_id FROM planned WHERE NOT own)) ORDER BY 1 FOR KEY SHARE"""
+AND r.resource_id = ANY(ARRAY(SELECT DISTINCT resource_id FROM planned WHERE member)) ORDER BY 1 FOR KEY SHARE"""
 _MEMBER: Final = "m.tenant_id = $1 AND m.group_id = p.group_id AND m.resource_id = p.resource_id"
 
 # ------------------------------------------------------------------ held and approved
@@ -66,7 +70,10 @@ _PEOPLED: Final = f"""{_PLANNED}, x AS (
   SELECT p.ord, 'group_has_members' AS code FROM planned p
   WHERE p.own AND p.action = 'remove' AND EXISTS (
     SELECT FROM group_member m WHERE m.tenant_id = $1 AND m.group_id = p.group_id AND m.asserted
-      AND NOT EXISTS (SELECT FROM planned o WHERE o.group_id = m.group_id AND o.resource_id = m.resource_id))
+      AND NOT EXISTS (SELECT FROM planned o WHERE o.group_id = m.group_id AND o.resource_id = m.resource_id)
+    UNION ALL
+    SELECT FROM group_awaited a WHERE a.tenant_id = $1 AND a.group_id = p.group_id
+      AND NOT EXISTS (SELECT FROM planned o WHERE o.awaited AND o.group_id = a.group_id AND o.key = a.value_key))
 ){_CONFLICT}"""
 _MEMBERS_CHANGED: Final = f"""{_PLANNED}, x AS (
   SELECT p.ord, CASE WHEN p.action = 'remove' THEN 'membership_is_gone' WHEN m.asserted THEN 'membership_exists'
@@ -75,13 +82,13 @@ _MEMBERS_CHANGED: Final = f"""{_PLANNED}, x AS (
   LEFT JOIN group_member m ON {_MEMBER}
   LEFT JOIN source_record r ON r.tenant_id = $1 AND r.resource_id = p.resource_id
   LEFT JOIN person_group g ON g.tenant_id = $1 AND g.group_id = p.group_id
-  WHERE NOT p.own AND CASE WHEN p.action = 'remove' THEN m.group_id IS NULL
+  WHERE p.member AND CASE WHEN p.action = 'remove' THEN m.group_id IS NULL
     ELSE (m.asserted IS TRUE AND m.held_run IS NULL) OR r.present IS NOT TRUE OR g.present IS NOT TRUE END
 ){_CONFLICT}"""
 # What waits in another run, and is undone now, waits there no longer.
 _WITHDRAWN: Final = f"""{_PLANNED}, waited AS MATERIALIZED (
   SELECT p.subject, p.source_id, m.held_run FROM planned p JOIN group_member m ON {_MEMBER} AND m.held_run IS NOT NULL
-  WHERE NOT p.own
+  WHERE p.member
 ), marked AS (
   UPDATE change w SET state = 'rejected', note = coalesce(w.note, '{{}}') || '{{"code": "withdrawn"}}'
   FROM waited x JOIN run h ON h.tenant_id = $1 AND h.run_id = x.held_run AND h.state = 'held'
@@ -89,11 +96,27 @@ _WITHDRAWN: Final = f"""{_PLANNED}, waited AS MATERIALIZED (
     AND w.state = 'planned')
 SELECT DISTINCT held_run FROM waited"""
 _TAKE_OUT: Final = f"""{_PLANNED}
-DELETE FROM group_member m USING planned p WHERE NOT p.own AND p.action = 'remove' AND {_MEMBER}"""
+DELETE FROM group_member m USING planned p WHERE p.member AND p.action = 'remove' AND {_MEMBER}"""
 _PUT_BACK: Final = f"""{_PLANNED}
 INSERT INTO group_member (tenant_id, group_id, resource_id, asserted, in_force, since)
-SELECT $1, p.group_id, p.resource_id, true, true, $5 FROM planned p WHERE NOT p.own AND p.action = 'create'
+SELECT $1, p.group_id, p.resource_id, true, true, $5 FROM planned p WHERE p.member AND p.action = 'create'
 ON CONFLICT (tenant_id, group_id, resource_id) DO UPDATE SET asserted = true, in_force = true, held_run = NULL"""
+_AWAITED_CHANGED: Final = f"""{_PLANNED}, x AS (
+  SELECT p.ord, CASE WHEN p.action = 'remove' THEN 'awaited_is_gone' WHEN g.present IS NOT TRUE THEN 'group_is_gone'
+    ELSE 'awaited_exists' END AS code
+  FROM planned p
+  LEFT JOIN group_awaited a ON a.tenant_id = $1 AND a.group_id = p.group_id AND a.value_key = p.key
+  LEFT JOIN person_group g ON g.tenant_id = $1 AND g.group_id = p.group_id
+  WHERE p.awaited AND CASE WHEN p.action = 'remove' THEN a.group_id IS NULL
+    ELSE a.group_id IS NOT NULL OR g.present IS NOT TRUE END
+){_CONFLICT}"""
+_AWAIT_NO_LONGER: Final = f"""{_PLANNED}
+DELETE FROM group_awaited a USING planned p WHERE p.awaited AND p.action = 'remove'
+AND a.tenant_id = $1 AND a.group_id = p.group_id AND a.value_key = p.key"""
+_AWAIT_AGAIN: Final = f"""{_PLANNED}
+INSERT INTO group_awaited (tenant_id, group_id, value_key, value, source_id, since)
+SELECT $1, p.group_id, p.key, p.after->>'awaited', p.source_id, $5 FROM planned p
+WHERE p.awaited AND p.action = 'create'"""
 # Of a run that was rejected ($5), whoever cannot go back waits no longer: the end that was asserted takes effect.
 _END_WAITING: Final = f"""
 WITH gone AS MATERIALIZED (
@@ -107,11 +130,12 @@ SELECT DISTINCT r.person_id FROM ended JOIN source_record r ON r.tenant_id = $1 
 _COUNT: Final = """
 UPDATE person_group g SET version = g.version + 1, updated_at = $3, last_run = $4,
   member_count = (SELECT count(*) FROM group_member m
-    WHERE m.tenant_id = $1 AND m.group_id = g.group_id AND m.asserted)
+    WHERE m.tenant_id = $1 AND m.group_id = g.group_id AND m.asserted),
+  awaited_count = (SELECT count(*) FROM group_awaited a WHERE a.tenant_id = $1 AND a.group_id = g.group_id)
 WHERE g.tenant_id = $1 AND g.group_id = ANY($2)"""
 _PEOPLE: Final = f"""{_PLANNED}
 SELECT DISTINCT r.person_id FROM planned p
-JOIN source_record r ON r.tenant_id = $1 AND r.resource_id = p.resource_id WHERE NOT p.own"""
+JOIN source_record r ON r.tenant_id = $1 AND r.resource_id = p.resource_id WHERE p.member"""
 _LEFT: Final = f"SELECT count(*) FROM change c WHERE {BATCH}"
 
 
@@ -159,6 +183,9 @@ async def _undo(on: _Key, touched: Sequence[UUID]) -> None:
     withdrawn = await on.fetch(_WITHDRAWN)
     await on.execute(_TAKE_OUT)
     await on.execute(_PUT_BACK, on.tx.now)
+    await on.execute(_AWAITED_CHANGED)
+    await on.execute(_AWAIT_NO_LONGER)
+    await on.execute(_AWAIT_AGAIN, on.tx.now)
     for row in withdrawn:
         await close_if_empty(on.tx, RunId(row["held_run"]))
     await on.tx.execute(_COUNT, on.tx.tenant_id, list(touched), on.tx.now, on.batch.run.run_id)

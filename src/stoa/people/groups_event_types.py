@@ -52,6 +52,26 @@ class MembershipChanged(Body, frozen=True):
     after: Annotated[Membership | None, Meta(description="Null for somebody who goes out.")]
 
 
+class Awaited(Body, frozen=True):
+    """Whom a group awaits."""
+
+    group_id: str
+    display_name: Annotated[str, Meta(description="The group's name at the time.")]
+    awaited: Annotated[str, Meta(description="The name as its source sent it.")]
+
+
+class AwaitedChanged(Body, frozen=True):
+    """A group begins or ceases to await a member who is not here yet. Nobody is in the group by it."""
+
+    action: Annotated[str, Meta(description="`create` or `remove`.")]
+    reason: Annotated[str, Meta(description="`member_awaited`, `awaited_came`, `awaited_dropped` or `rollback`.")]
+    run_id: Annotated[str, Meta(description="The run whose change it is.")]
+    source_id: Annotated[str, Meta(description="The source that has the group.")]
+    group_id: Annotated[str, Meta(description="The group's id: its SCIM id.")]
+    before: Annotated[Awaited | None, Meta(description="Null where the waiting begins.")]
+    after: Annotated[Awaited | None, Meta(description="Null where it ends.")]
+
+
 _IDS: Final = {
     "run_id": "01980f5f-0c11-7d12-8b54-5a3d1c9e7f00",
     "source_id": "01980f5e-6f2a-7c3e-9a51-0d6f4b1c2a10",
@@ -80,6 +100,15 @@ def _member(name: str, action: str, summary: str, before: Any, after: Any) -> Ev
     )
 
 
+def _awaited(name: str, action: str, reason: str, summary: str, before: Any, after: Any) -> EventType:
+    example = {"action": action, "reason": reason, **_IDS, "before": before, "after": after}
+    return EventType(
+        name=f"group.{name}", version=1, body=AwaitedChanged, summary=summary, example=example, personal=True
+    )
+
+
+_AWAITS: Final = {**_IN, "awaited": "e7c1b2a0-4711"}
+
 GROUP_EVENT_TYPES: Final[tuple[EventType, ...]] = (
     _group("created", "create", "new_group", "A source has a new group, or one that had gone is back.", None, _NAMED),
     _group(
@@ -89,4 +118,11 @@ GROUP_EVENT_TYPES: Final[tuple[EventType, ...]] = (
     _group("removed", "remove", "group_deleted", "A source has a group no longer.", _NAMED, None),
     _member("member_added", "create", "Somebody is in a group from now on.", None, _IN),
     _member("member_removed", "remove", "Somebody is in a group no longer.", _IN, None),
+    _awaited(
+        "member_awaited", "create", "member_awaited", "A source names a member who is not here yet.", None, _AWAITS
+    ),
+    _awaited(
+        "member_not_awaited", "remove", "awaited_came", "A member who was not here came, or is named no longer.",
+        _AWAITS, None,
+    ),
 )  # fmt: skip

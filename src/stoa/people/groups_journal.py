@@ -2,7 +2,7 @@
 be undone apart.
 
 A group's own change has the group's id as its subject, and is about no person. A membership has `group/record`, and is
-about the record's person.
+about the record's person. A member who is not here yet has `group/awaited:name`, and is about nobody.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,8 @@ from stoa.kernel.ids import RunId, SourceId
 from stoa.people.groups_model import Group
 
 TARGET: Final = "group"
+# Between the group and the name, in the subject of a member who is not here yet.
+AWAITED: Final = "awaited:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,21 @@ class MemberEntry:
     resource_id: UUID
     person_id: UUID
     comes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitedEntry:
+    """A member who is not here yet, and is awaited from now on, or no longer.
+
+    Attributes:
+        key: by which the name is compared; value: the name as it was sent.
+        reason: why it is awaited no longer.
+    """
+
+    key: str
+    value: str
+    comes: bool
+    reason: str = "member_awaited"
 
 
 def window_of(tx: TenantTx, source_id: SourceId) -> RunId:
@@ -71,6 +88,18 @@ WITH told AS (
   FROM unnest($8::uuid[], $9::uuid[], $10::boolean[]) WITH ORDINALITY AS x (resource_id, person_id, comes, place)
   ORDER BY x.place RETURNING ord)
 SELECT min(ord) AS first, max(ord) AS last, count(*) AS n FROM told"""
+
+_AWAITED: Final = f"""
+WITH told AS (
+  INSERT INTO change (tenant_id, run_id, action, reason, subject, source_id, resource_id, before, after, state, at)
+  SELECT $1, $2, CASE WHEN x.comes THEN 'create' ELSE 'remove' END, x.reason,
+    $3::uuid || '/{AWAITED}' || x.key, $4, $3, CASE WHEN NOT x.comes THEN d.doc END,
+    CASE WHEN x.comes THEN d.doc END, 'applied', $6
+  FROM unnest($7::text[], $8::text[], $9::boolean[], $10::text[])
+    WITH ORDINALITY AS x (key, value, comes, reason, place)
+  CROSS JOIN LATERAL (SELECT $5::jsonb || jsonb_build_object('awaited', x.value) AS doc) AS d
+  ORDER BY x.place RETURNING ord)
+SELECT min(ord) AS first, max(ord) AS last, count(*) AS n FROM told"""  # noqa: S608 - a constant of the code
 
 
 async def open_window(tx: TenantTx, source_id: SourceId) -> RunId:
@@ -129,3 +158,16 @@ async def _write_part(tx: TenantTx, run_id: RunId, group: Group, part: Sequence[
     )
     assert row is not None
     return row
+
+
+async def journal_awaited(tx: TenantTx, run_id: RunId, group: Group, entries: Sequence[AwaitedEntry]) -> int:
+    """Writes the rows of members who are not here yet with their events, and gives the place of the first."""
+    row = await tx.fetchrow(
+        _AWAITED,
+        *(tx.tenant_id, run_id, group.group_id, group.source_id, named(group), tx.now),
+        *([e.key for e in entries], [e.value for e in entries]),
+        *([e.comes for e in entries], [e.reason for e in entries]),
+    )
+    assert row is not None
+    emit_batch(tx, run_id=run_id, ord_from=row["first"], ord_to=row["last"], n=row["n"])
+    return row["first"]

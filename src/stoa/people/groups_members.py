@@ -14,8 +14,9 @@ from uuid import UUID
 from stoa.changes.holding import close_if_empty
 from stoa.db.transactions import Row, TenantTx
 from stoa.kernel.ids import PersonId, ResourceId, RunId, SourceId
-from stoa.people.groups_journal import MemberEntry
-from stoa.people.groups_model import Group, Memberships, Replaced, UnknownMembers
+from stoa.people.groups_awaited import sorted_out, write_awaited
+from stoa.people.groups_journal import AwaitedEntry, MemberEntry
+from stoa.people.groups_model import Group, Memberships, UnknownMembers
 from stoa.people.guarding import GuardKind, guard_last_admin, weigh
 
 _STANDING: Final = """
@@ -48,6 +49,7 @@ class Turn:
     Attributes:
         new: records that were not in it; back: those whose end had been asserted, and waited; they stay in force.
         ending: members in force that go; unmade: members that had not come into force, and go.
+        awaiting: members who are not here yet, and who are awaited from now on, or no longer.
         gives: whether the group gives a role, so that it matters to its members.
         held_new, held_ending: the run that the one or the other waits for.
     """
@@ -56,6 +58,7 @@ class Turn:
     back: tuple[MemberEntry, ...] = ()
     ending: tuple[MemberEntry, ...] = ()
     unmade: tuple[MemberEntry, ...] = ()
+    awaiting: tuple[AwaitedEntry, ...] = ()
     gives: bool = False
     held_new: RunId | None = None
     held_ending: RunId | None = None
@@ -63,12 +66,31 @@ class Turn:
     @property
     def empty(self) -> bool:
         """Whether nothing changes."""
-        return not (self.new or self.back or self.ending or self.unmade)
+        return not (self.moves or self.awaiting)
+
+    @property
+    def moves(self) -> bool:
+        """Whether anybody who is here comes or goes."""
+        return bool(self.new or self.back or self.ending or self.unmade)
 
     @property
     def growth(self) -> int:
         """By how much the number of members rises, in the source's word."""
         return len(self.new) + len(self.back) - len(self.ending) - len(self.unmade)
+
+    @property
+    def awaited_growth(self) -> int:
+        """By how much the number of those who are awaited rises."""
+        return sum(1 if entry.comes else -1 for entry in self.awaiting)
+
+    @property
+    def reason(self) -> str:
+        """What happens, in the word of the journal: the most telling of it."""
+        if self.new or self.back:
+            return "member_added"
+        if self.ending or self.unmade:
+            return "member_removed"
+        return self.awaiting[0].reason if self.awaiting else ""
 
     @property
     def told(self) -> tuple[MemberEntry, ...]:
@@ -86,19 +108,25 @@ class Turn:
         return {PersonId(entry.person_id) for entry in self.told} if self.gives else set()
 
 
-async def turn_of(tx: TenantTx, group: Group, wanted: Memberships, *, weighed: bool = True) -> Turn | UnknownMembers:
+async def turn_of(
+    tx: TenantTx, group: Group, wanted: Memberships, *, weighed: bool = True, awaits: bool = False
+) -> Turn | UnknownMembers:
     """What a request makes of the memberships of a group, nothing of it written. Whoever is a member already, or is
     none, is passed over.
 
-    weighed: whether the effect waits where a guard says that it is too much.
+    weighed: whether the effect waits where a guard says that it is too much. awaits: whether members who are no users
+        of the source are awaited, instead of being told as unknown.
     """
-    if isinstance(wanted, Replaced):
+    sides = await sorted_out(tx, group, wanted, awaits=awaits)
+    if isinstance(sides, UnknownMembers):
+        return sides
+    add = sides.add
+    if sides.remove is None:
         standing = await tx.fetch(_STANDING, tx.tenant_id, group.group_id)
-        add = wanted.ids
         remove: Collection[UUID] = {row["resource_id"] for row in standing} - add
     else:
-        add, remove = wanted.add, wanted.remove
-        standing = await tx.fetch(_SOME, tx.tenant_id, group.group_id, list(add | wanted.remove))
+        remove = sides.remove
+        standing = await tx.fetch(_SOME, tx.tenant_id, group.group_id, list(add | sides.remove))
     by_id = {row["resource_id"]: row for row in standing}
     known = await _known(tx, group.source_id, [one for one in add if one not in by_id or not by_id[one]["asserted"]])
     unknown = sorted(one for one in add if one not in known and (one not in by_id or not by_id[one]["asserted"]))
@@ -109,8 +137,9 @@ async def turn_of(tx: TenantTx, group: Group, wanted: Memberships, *, weighed: b
         back=tuple(MemberEntry(one, known[one], comes=True) for one in sorted(known) if one in by_id),
         ending=_going(by_id, remove, in_force=True),
         unmade=_going(by_id, remove, in_force=False),
+        awaiting=sides.awaiting,
     )
-    if turn.empty:
+    if not turn.moves:
         return turn
     gives = await tx.fetchval(_GIVES, tx.tenant_id, group.group_id)
     return await _weighed(tx, group, replace(turn, gives=gives)) if weighed else replace(turn, gives=gives)
@@ -204,6 +233,8 @@ async def write_turn(tx: TenantTx, group: Group, turn: Turn) -> None:
         await _in_slices(tx, group, _END, ending)
     if waits:
         await _in_slices(tx, group, _END_LATER, turn.ending, turn.held_ending)
+    if turn.awaiting:
+        await write_awaited(tx, group, turn.awaiting)
     for run_id in runs:
         await close_if_empty(tx, run_id)
 

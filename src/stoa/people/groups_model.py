@@ -1,13 +1,21 @@
 """Groups that a source pushes, and who is in them, as values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from stoa.kernel.ids import GroupId, PersonId, ResourceId, RunId, SourceId
 from stoa.people.model import Refused, Written
+
+# How a source names a member: by the id of a user, or by a text that is none. What is in the form of an id is an id.
+MemberName = UUID | str
+
+
+def no_spellings() -> Mapping[UUID, str]:
+    """Of a request that spells ids as they are given back."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +39,9 @@ class Group:
 
     Attributes:
         present: whether the source still has it.
-        member_count: how many members the source names.
+        member_count: how many users of the source are members, in its word.
         version: goes up with each change, of its members too.
+        awaited_count: how many members the source names who are not here yet.
     """
 
     group_id: GroupId
@@ -45,6 +54,7 @@ class Group:
     version: int
     created_at: datetime
     updated_at: datetime
+    awaited_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +68,26 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """These records are the members, and no others."""
+    """These are the members, and no others.
 
-    ids: frozenset[UUID]
+    Attributes:
+        spelt: ids that were not sent in the form in which they are given back, as they were sent.
+        came: names of users who are among the members by their ids: nobody waits for them under these names any more.
+    """
+
+    ids: frozenset[MemberName]
+    spelt: Mapping[UUID, str] = field(default_factory=no_spellings, compare=False)
+    came: frozenset[MemberName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """These records become members, and those are members no longer. Nobody is in both."""
+    """These become members, and those are members no longer. Nobody is in both. spelt, came: as `Replaced` has them."""
 
-    add: frozenset[UUID] = frozenset()
-    remove: frozenset[UUID] = frozenset()
+    add: frozenset[MemberName] = frozenset()
+    remove: frozenset[MemberName] = frozenset()
+    spelt: Mapping[UUID, str] = field(default_factory=no_spellings, compare=False)
+    came: frozenset[MemberName] = frozenset()
 
 
 Memberships = Replaced | Delta
@@ -76,15 +95,17 @@ Memberships = Replaced | Delta
 
 @dataclass(frozen=True, slots=True)
 class UnknownMembers:
-    """Ids that are no users of the source. Nothing was written.
+    """Names that are no users of the source. Nothing was written.
 
     Attributes:
         ids: in order.
         groups: those of them that are groups.
+        crowded: they would be awaited, but more are than one group may await.
     """
 
-    ids: tuple[UUID, ...]
+    ids: tuple[MemberName, ...]
     groups: frozenset[UUID] = frozenset()
+    crowded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

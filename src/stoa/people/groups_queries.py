@@ -12,7 +12,7 @@ from stoa.kernel.ids import GroupId, ResourceId, SourceId
 from stoa.people.groups_model import Group, Member
 
 GROUP: Final = """g.group_id, g.source_id, g.display_name, g.scim_external_id, g.raw, g.present, g.member_count,
- g.version, g.created_at, g.updated_at"""
+ g.version, g.created_at, g.updated_at, g.awaited_count"""
 # What to call whom a record is about, as far as its source says anything of the kind.
 _NAME: Final = (
     """coalesce(r.display_name, nullif(concat_ws(' ', r.given_name, r.family_name), ''), r.user_name, r.email)"""
@@ -23,7 +23,7 @@ def group_of(row: Row) -> Group:
     """The group of a row that has the columns of GROUP."""
     return Group(
         row["group_id"], row["source_id"], row["display_name"], row["scim_external_id"], row["raw"], row["present"],
-        row["member_count"], row["version"], row["created_at"], row["updated_at"],
+        row["member_count"], row["version"], row["created_at"], row["updated_at"], row["awaited_count"],
     )  # fmt: skip
 
 

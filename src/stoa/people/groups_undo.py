@@ -1,7 +1,8 @@
 """The plan that undoes what happened to groups: the net effect on each group and membership, inverted, newest first.
 
 A field of a group that somebody has changed since is left alone and listed; a membership that has been ended, or made
-anew, since is left alone too. A group that is taken away leaves its id behind, as one that its source deletes.
+anew, since is left alone too; so is a member who was awaited, and came. A group that is taken away leaves its id
+behind, as one that its source deletes.
 """
 
 # ruff: noqa: S608 - constants of the code; every value is a bound parameter
@@ -12,11 +13,13 @@ from typing import Final
 from stoa.changes.model import Run
 from stoa.changes.undone import OF_SOURCE
 from stoa.db.transactions import TenantTx
+from stoa.people.groups_journal import AWAITED
 
 # The changes that are undone. $1 tenant, $2 the run that undoes, $3 the time, $4 the source.
 _TOOK_EFFECT: Final = "(c.state = 'applied' OR (c.state = 'planned' AND c.ord <= u.applied_through))"
 # $5 the run that is undone. What was rejected stands in the source's word. Whose end waited goes back into the group,
-# so one that its source has deleted meanwhile, or by the same request, comes back too.
+# so one that its source has deleted meanwhile, or by the same request, comes back too; and who was awaited in it until
+# that request is so again.
 _OF_RUN: Final = f"""
   SELECT c.* FROM change c JOIN run u ON u.tenant_id = $1 AND u.run_id = $5
   WHERE c.tenant_id = $1 AND c.run_id = $5 AND c.source_id = $4
@@ -28,24 +31,33 @@ _OF_RUN: Final = f"""
     WHERE w.tenant_id = $1 AND w.run_id = $5 AND w.state = 'planned' AND w.action = 'remove' OFFSET 0) AS waited
   JOIN person_group g ON g.tenant_id = $1 AND g.group_id = waited.subject::uuid AND NOT g.present
   CROSS JOIN LATERAL (SELECT c.* FROM change c WHERE c.tenant_id = $1 AND c.source_id = $4
-    AND c.subject = waited.subject AND c.action = 'remove' AND c.state = 'applied' ORDER BY c.ord DESC LIMIT 1) AS d"""
+    AND c.subject = waited.subject AND c.action = 'remove' AND c.state = 'applied' ORDER BY c.ord DESC LIMIT 1) AS d
+  UNION ALL
+  SELECT a.* FROM (
+    SELECT DISTINCT split_part(w.subject, '/', 1) COLLATE "C" || '/{AWAITED}' AS subject, w.at FROM change w
+    JOIN run u ON u.tenant_id = $1 AND u.run_id = $5 AND u.kind = 'scim_hold'
+    WHERE w.tenant_id = $1 AND w.run_id = $5 AND w.state = 'planned' AND w.action = 'remove' OFFSET 0) AS waited
+  CROSS JOIN LATERAL (SELECT c.* FROM change c WHERE c.tenant_id = $1 AND c.source_id = $4
+    AND c.subject >= waited.subject AND c.subject < rtrim(waited.subject, ':') || ';' AND c.at = waited.at
+    AND c.reason = 'awaited_dropped' AND c.state = 'applied' OFFSET 0) AS a"""
 # $5 the moment. Windows are made by the first request of their hour.
 _SINCE: Final = f"""
   SELECT c.* FROM run u JOIN change c ON c.tenant_id = $1 AND c.run_id = u.run_id
   WHERE u.tenant_id = $1 AND u.source_id = $4 AND u.created_at >= $5::timestamptz - interval '1 hour'
     AND u.target = 'group' AND u.kind IN {OF_SOURCE} AND c.source_id = $4 AND c.at >= $5 AND {_TOOK_EFFECT}"""
 
-_NET: Final = """
+_NET: Final = f"""
 WITH journal AS MATERIALIZED (%(journal)s
 ), net AS MATERIALIZED (
   SELECT c.subject, (array_agg(c.resource_id))[1] AS resource_id, max(c.ord) AS ord,
     (array_agg(c.before IS NULL ORDER BY c.ord))[1] AS made,
-    (array_agg(c.after IS NULL ORDER BY c.ord DESC))[1] AS gone
+    (array_agg(c.after IS NULL ORDER BY c.ord DESC))[1] AS gone,
+    (array_agg(coalesce(c.after, c.before)->'awaited' ORDER BY c.ord DESC))[1] AS awaited
   FROM journal c GROUP BY c.subject
 ), own AS MATERIALIZED (
   SELECT n.subject, n.resource_id AS group_id, n.ord, n.made,
     (SELECT jsonb_object_agg(f.key, f.value ORDER BY c.ord DESC) FROM journal c
-      CROSS JOIN LATERAL jsonb_each(coalesce(c.before, '{"present": false}')) AS f
+      CROSS JOIN LATERAL jsonb_each(coalesce(c.before, '{{"present": false}}')) AS f
       WHERE c.subject = n.subject) AS before,
     (SELECT jsonb_object_agg(f.key, f.value ORDER BY c.ord) FROM journal c
       CROSS JOIN LATERAL jsonb_each(c.after) AS f WHERE c.subject = n.subject) AS after
@@ -69,6 +81,16 @@ WITH journal AS MATERIALIZED (%(journal)s
 ), sides AS MATERIALIZED (
   SELECT n.*, split_part(n.subject, '/', 1)::uuid AS group_id FROM net n
   WHERE strpos(n.subject, '/') > 0
+), awaiting AS (
+  SELECT s.subject, s.group_id, s.ord, s.made, a.group_id IS NOT NULL AS is_awaited,
+    coalesce(g.present, false)
+      OR EXISTS (SELECT FROM groups o WHERE o.group_id = s.group_id AND o.returns) AS has_group,
+    jsonb_build_object('group_id', s.group_id, 'display_name', g.display_name, 'awaited', s.awaited) AS doc
+  FROM sides s
+  LEFT JOIN person_group g ON g.tenant_id = $1 AND g.group_id = s.group_id
+  LEFT JOIN group_awaited a ON a.tenant_id = $1 AND a.group_id = s.group_id
+    AND a.value_key = substr(s.subject, {38 + len(AWAITED)})
+  WHERE s.awaited IS NOT NULL AND s.made <> s.gone
 ), memberships AS (
   SELECT s.subject, s.resource_id, s.ord, s.made, r.person_id, g.display_name, g.group_id,
     coalesce(m.asserted, false) AS is_in, s.made = s.gone AS waits, r.resource_id IS NOT NULL AS known,
@@ -78,13 +100,13 @@ WITH journal AS MATERIALIZED (%(journal)s
   LEFT JOIN source_record r ON r.tenant_id = $1 AND r.resource_id = s.resource_id
   LEFT JOIN group_member m ON m.tenant_id = $1 AND m.group_id = s.group_id AND m.resource_id = s.resource_id
   -- What came to nothing within the run, in the source's word, may be in force otherwise as long as it is held.
-  WHERE s.made <> s.gone OR m.held_run IS NOT NULL
+  WHERE s.awaited IS NULL AND (s.made <> s.gone OR m.held_run IS NOT NULL)
 ), inverse AS (
   SELECT subject, group_id AS resource_id, NULL::uuid AS person_id, ord,
     CASE WHEN NOT coalesce(flips, false) THEN 'update' WHEN returns THEN 'create' ELSE 'remove' END AS action,
     CASE WHEN back IS NULL OR flips THEN doc
          ELSE (SELECT jsonb_object_agg(k, doc->k) FROM jsonb_object_keys(back) AS k) END AS before,
-    CASE WHEN back IS NULL OR flips THEN doc || coalesce(back, '{}') ELSE back END AS after,
+    CASE WHEN back IS NULL OR flips THEN doc || coalesce(back, '{{}}') ELSE back END AS after,
     CASE WHEN possible THEN NULL ELSE 'changed_since' END AS code, conflicts
   FROM groups
   UNION ALL
@@ -95,6 +117,12 @@ WITH journal AS MATERIALIZED (%(journal)s
          WHEN NOT known THEN 'record_is_gone' WHEN NOT has_group THEN 'group_is_gone' END, NULL
   FROM memberships
   CROSS JOIN LATERAL (SELECT jsonb_build_object('group_id', group_id, 'display_name', display_name) AS doc) AS x
+  UNION ALL
+  SELECT subject, group_id, NULL, ord, CASE WHEN made THEN 'remove' ELSE 'create' END,
+    CASE WHEN made THEN doc END, CASE WHEN NOT made THEN doc END,
+    CASE WHEN made THEN CASE WHEN NOT is_awaited THEN 'awaited_is_gone' END
+         WHEN is_awaited THEN 'awaited_exists' WHEN NOT has_group THEN 'group_is_gone' END, NULL
+  FROM awaiting
 )
 INSERT INTO change
   (tenant_id, run_id, action, reason, subject, source_id, resource_id, person_id, before, after, state, note, at)

@@ -13,6 +13,7 @@ from stoa.api.lists import ListAsk
 from stoa.changes import words as change_words
 from stoa.kernel.cursors import Position
 from stoa.kernel.problems import BadInput
+from stoa.people.groups_awaited import awaited_lines
 from stoa.people.queries import person_names
 from stoa.people.roles_groups import (
     CATALOGUE,
@@ -41,6 +42,8 @@ CSV_HEADER: Final = (
 )
 MEMBERS_CSV_HEADER: Final = ("person_id", "record_id", "name", "active", "says_source", "in_force", "since")
 _EXPORTED_AT_ONCE: Final = 2_000
+# Of those who are not here yet: whoever waits for more than these looks at the provider.
+_AWAITED_SHOWN: Final = 100
 _MANY: Final = "/groups"
 _ONE: Final = f"{_MANY}/{{group_id}}"
 
@@ -112,11 +115,13 @@ async def _show(visit: Visit) -> Response:
         if ask.problem is None:
             found = Slice(*await member_lines(tx, group.group_id, after=ask.after, limit=ask.limit))
         rules = await role_map(tx, group_id=group.group_id)
+        awaited = await awaited_lines(tx, group.group_id, limit=_AWAITED_SHOWN) if group.awaited_count else []
     given = {line.rule.role for line in rules}
     return visit.page(
         "people/group.html",
         group=group,
         listed=MEMBERS.page(visit, ask, found),
+        awaited=awaited,
         rules=[line.rule for line in rules],
         free=[role for role in Role if role not in given],
         names=role_names(visit.gettext),
@@ -149,11 +154,16 @@ async def _member_lines(
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """One line of a group's timeline. person_id: who came or went; None for a change of the group itself."""
+    """One line of a group's timeline.
+
+    Attributes:
+        person_id: who came or went; awaited: the name of who is not here yet. Neither in a change of the group itself.
+    """
 
     event: Event
     kind: str
     person_id: UUID | None
+    awaited: str | None
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
 
@@ -183,9 +193,11 @@ def _happened(visit: Visit, event: Event) -> Happened:
     change = event.change
     kind = visit.gettext(change_words.KINDS[event.run_kind])
     # A membership's document names the group alone, which the page does already.
-    told = (change.before, change.after) if change.person_id is None else (None, None)
+    awaited: str | None = (change.after or change.before or {}).get("awaited")
+    of_group = change.person_id is None and awaited is None
+    told = (change.before, change.after) if of_group else (None, None)
     before, after = ({k: v for k, v in (side or {}).items() if k not in _INTERNAL} or None for side in told)
-    return Happened(event, kind, change.person_id, before, after)
+    return Happened(event, kind, change.person_id, awaited, before, after)
 
 
 _INTERNAL: Final = frozenset({"raw", "display_name_key"})

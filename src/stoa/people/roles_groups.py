@@ -57,7 +57,7 @@ _BINDING: Final[Binding] = {
 }
 _COLUMNS: Final = """
   g.group_id, g.source_id, s.name AS source_name, s.kind AS source_kind, g.display_name, g.scim_external_id, g.present,
-  g.member_count, g.version, g.created_at, g.updated_at,
+  g.member_count, g.awaited_count, g.version, g.created_at, g.updated_at,
   ARRAY(SELECT u.role FROM role_rule u WHERE u.tenant_id = $1 AND u.group_id = g.group_id ORDER BY u.role) AS gives"""
 _FROM: Final = "person_group g JOIN source s ON s.tenant_id = $1 AND s.source_id = g.source_id"
 TABLE: Final = Table(
@@ -74,6 +74,7 @@ class GroupLine:
 
     Attributes:
         member_count: in the word of the source.
+        awaited_count: whom the source names besides, and who are not here yet.
         gives: the roles that its rules give.
     """
 
@@ -85,6 +86,7 @@ class GroupLine:
     scim_external_id: str | None
     present: bool
     member_count: int
+    awaited_count: int
     version: int
     created_at: datetime
     updated_at: datetime

@@ -13,6 +13,8 @@ from starlette.routing import Route
 
 from stoa.access.permissions import Role
 from stoa.db.database import Database
+from stoa.identity.scim.answering.model import Answering, Strangers
+from stoa.identity.scim.answering.settings import answer_so
 from stoa.identity.scim.log.pages import log_pages
 from stoa.identity.scim.log.pages_request import request_pages
 from stoa.identity.scim.log.pages_why import why_pages
@@ -351,4 +353,21 @@ async def test_a_membership_that_ends_is_told_by_the_name_of_its_group(desk: Des
 
     assert "In the group" in shown
     assert "Sales" in shown
+    assert "Group id" not in shown
+
+
+async def test_a_member_who_is_not_here_yet_is_told_of_by_name_and_group(desk: Desk) -> None:
+    group = (await desk.scim("POST", "/Groups", {"displayName": "Sales"})).json()
+    addition = patch_body({"op": "add", "path": "members", "value": [{"value": "e-4711"}]})
+    assert (await desk.scim("PATCH", f"/Groups/{group['id']}", addition)).status_code == 400
+    assert "“Answers”" in text_of(await desk.get(await desk.last()))
+    async with desk.database.tenant(desk.tenant_id) as tx:
+        await answer_so(tx, desk.issued.source_id, Answering(strangers=Strangers.AWAIT))
+    assert (await desk.scim("PATCH", f"/Groups/{group['id']}", addition)).status_code == 204
+
+    shown = text_of(await desk.get(await desk.last()))
+
+    assert "A member who is not here yet, and is awaited" in shown
+    assert "Awaited member nothing e-4711" in shown
+    assert "In the group" in shown
     assert "Group id" not in shown

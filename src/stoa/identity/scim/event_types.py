@@ -17,6 +17,20 @@ class RetentionChanged(Body, frozen=True):
     after: Annotated[int, Meta(description="Days, from now on.")]
 
 
+class Answered(Body, frozen=True):
+    """How a source is answered."""
+
+    group_patch: Annotated[str, Meta(description="A PATCH of a group: `no_content` or `group`.")]
+    strangers: Annotated[str, Meta(description="Members who are not here yet: `refuse` or `await`.")]
+
+
+class AnsweringChanged(Body, frozen=True):
+    """How an identity provider is answered, before and after."""
+
+    before: Answered
+    after: Answered
+
+
 class RequestRevealed(Body, frozen=True):
     """Whose request somebody read with all its fields: telephone numbers, addresses and the like."""
 
@@ -118,6 +132,16 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
         body=RetentionChanged,
         summary="Requests of identity providers are kept for longer, or shorter.",
         example={"before": 14, "after": 30},
+    ),
+    EventType(
+        name="scim.answering_changed",
+        version=1,
+        body=AnsweringChanged,
+        summary="Somebody chose how an identity provider's requests about groups are answered.",
+        example={
+            "before": {"group_patch": "no_content", "strangers": "refuse"},
+            "after": {"group_patch": "no_content", "strangers": "await"},
+        },
     ),
     EventType(
         name="scim.request_revealed",

@@ -10,6 +10,7 @@ from stoa.identity.scim import wire
 from stoa.identity.scim.dialects import normalised_patch, normalised_resource
 from stoa.identity.scim.effort import Effort, effort_of
 from stoa.identity.scim.errors import not_found
+from stoa.identity.scim.groups import awaiting
 from stoa.identity.scim.groups.wire import memberships
 from stoa.identity.scim.http import (
     Answer,
@@ -110,7 +111,9 @@ async def create(call: Call) -> Answer:
     That too is answered 201: Okta and Entra take it as the end of an assignment, and read the id from the body.
     """
     wanted_of(call.offered, call.request)
-    made = await actions.provision(call.tx, call.source_id, asserted_by(call.offered, json_of(call.request)))
+    asserted = asserted_by(call.offered, json_of(call.request))
+    await awaiting.before_users(call)
+    made = await actions.provision(call.tx, call.source_id, asserted)
     match made:
         case Provisioned():
             return await provisioned(call, made)
@@ -127,12 +130,13 @@ def asserted_by(offered: Offered, body: object) -> Asserted:
 
 
 async def provisioned(call: Call, made: Provisioned) -> Answer:
-    """The answer to the POST of a user who is there now."""
+    """The answer to the POST of a user who is there now, and in the groups that awaited them."""
     record = made.record
+    arrived = await awaiting.arrived(call, record)
     headers = (("location", f"{call.base_url}/Users/{record.resource_id}"),)
     wanted = wanted_of(call.offered, call.request)
-    # A new record is in no group yet.
-    groups: Groups = await _groups(call, record, wanted) if made.revived else {}
+    # A new record is in no group else.
+    groups: Groups = await _groups(call, record, wanted) if made.revived or arrived else {}
     word = Word.REVIVED if made.revived else Word.LINKED if made.linked else Word.CREATED
     answer = _one(call, HTTPStatus.CREATED, record, wanted, groups, headers)
     return _told(answer, record, word, made.rule, made.written)
@@ -176,11 +180,13 @@ def patching(offered: Offered, request: Request) -> Edit:
 
 async def _edited(call: Call, edit: Edit) -> Answer:
     wanted = wanted_of(call.offered, call.request)
+    await awaiting.before_users(call)
     record, grouped = await _record(call, lock=True)
     outcome = await actions.assert_record(call.tx, record, edit(record, call.effort))
     if isinstance(outcome, Refused):
         return _refused(outcome)
-    return changed(call, outcome, await _groups(call, record, wanted) if grouped else {})
+    arrived = await awaiting.arrived(call, outcome.record, record)
+    return changed(call, outcome, await _groups(call, record, wanted) if grouped or arrived else {})
 
 
 def changed(call: Call, outcome: Changed | Unchanged, groups: Groups) -> Answer:

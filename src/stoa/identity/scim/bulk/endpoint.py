@@ -19,6 +19,7 @@ from stoa.db.errors import UniqueViolation
 from stoa.identity.scim import users
 from stoa.identity.scim.bulk.model import BULK_RESPONSE, Item, items_of, resolved, without_references
 from stoa.identity.scim.errors import ScimError, ScimType, not_found
+from stoa.identity.scim.groups import awaiting
 from stoa.identity.scim.groups import endpoint as groups
 from stoa.identity.scim.http import Answer, Call, Outcome, Request, Word, error_answer, json_answer, json_of
 from stoa.people.identity_locks import lock_all_identifiers
@@ -88,6 +89,8 @@ class _Work:
     async def run(self) -> None:
         """Does all that can be done."""
         waiting = list(self.items)
+        # What the first of them would take beside others, and a later one alone, two requests could wait for for ever.
+        await awaiting.before_groups(self.call)
         if sum(item.makes_user for item in waiting) >= FEW:
             # One lock in place of each identifier's own, of which a server has but some thousands.
             await lock_all_identifiers(self.call.tx)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final, assert_never
 
+from stoa.identity.scim.answering.model import GroupPatch
 from stoa.identity.scim.dialects import normalised_operations, normalised_resource, operations_of
 from stoa.identity.scim.effort import effort_of
 from stoa.identity.scim.errors import ScimType, bad, not_found
-from stoa.identity.scim.groups import wire
+from stoa.identity.scim.groups import awaiting, wire
 from stoa.identity.scim.groups.catalogue import BINDING, CATALOGUE, SORTS
 from stoa.identity.scim.groups.patch import memberships, split_members, split_operations
 from stoa.identity.scim.http import (
@@ -32,9 +33,10 @@ from stoa.identity.scim.model import Document
 from stoa.identity.scim.projection import Projection, projected, projection
 from stoa.identity.scim.rules import created, patched, replaced
 from stoa.identity.scim.schemas import GROUPS
-from stoa.kernel.ids import parse_id
+from stoa.kernel.ids import GroupId, parse_id
 from stoa.people import groups_actions as actions
 from stoa.people import groups_queries as queries
+from stoa.people.groups_awaited import awaited_of
 from stoa.people.groups_model import (
     Group,
     GroupAsserted,
@@ -42,7 +44,6 @@ from stoa.people.groups_model import (
     GroupMade,
     GroupOutcome,
     GroupUnchanged,
-    Member,
     Memberships,
     UnknownMembers,
 )
@@ -79,7 +80,7 @@ async def search_by_post(call: Call) -> Answer:
 
 
 async def _shown(call: Call, groups: Sequence[Group], wanted: Projection) -> list[Document]:
-    members: dict[object, list[Member]] = {}
+    members: dict[GroupId, wire.Named] = {}
     with_members = wanted.includes("members")
     if with_members:
         if sum(group.member_count for group in groups) > MOST_MEMBERS:
@@ -88,13 +89,17 @@ async def _shown(call: Call, groups: Sequence[Group], wanted: Projection) -> lis
                 ' or with a smaller "count".'
             )
             raise bad(ScimType.TOO_MANY, detail)
-        members |= await queries.members_of(call.tx, [group.group_id for group in groups if group.member_count])
+        members = await _named(call, groups)
     names = wanted.requests("members", "display")
-    documents = [
-        wire.rendered(group, members.get(group.group_id, []) if with_members else None, call.base_url, names=names)
-        for group in groups
-    ]
+    documents = [wire.rendered(group, members.get(group.group_id), call.base_url, names=names) for group in groups]
     return [projected(document, wanted) for document in documents]
+
+
+async def _named(call: Call, groups: Sequence[Group]) -> dict[GroupId, wire.Named]:
+    """Whom groups have as members, and whom they await."""
+    here = await queries.members_of(call.tx, [group.group_id for group in groups if group.member_count])
+    awaited = await awaited_of(call.tx, [group.group_id for group in groups if group.awaited_count])
+    return {group.group_id: (here.get(group.group_id, ()), awaited.get(group.group_id, ())) for group in groups}
 
 
 LISTED: Final[Listed[Group]] = Listed(
@@ -121,7 +126,9 @@ async def create(call: Call) -> Answer:
     wanted = _wanted(call)
     body, members = split_members(json_of(call.request))
     document = created(GROUPS, normalised_resource(GROUPS, body))
-    made = await actions.make_group(call.tx, call.source_id, wire.asserted(document), members)
+    await awaiting.before_groups(call)
+    members, awaits = await awaiting.understood_all(call, members), awaiting.awaits(call)
+    made = await actions.make_group(call.tx, call.source_id, wire.asserted(document), members, awaits=awaits)
     match made:
         case GroupMade(group):
             location = f"{call.base_url}/Groups/{group.group_id}"
@@ -142,9 +149,10 @@ async def replace(call: Call) -> Answer:
     wanted = _wanted(call)
     body, members = split_members(json_of(call.request))
     plain = normalised_resource(GROUPS, body)
+    await awaiting.before_groups(call)
     group = await _group(call, lock=True)
     asserted = wire.asserted(replaced(GROUPS, wire.document_of(group), plain))
-    outcome = await _change(call, group, asserted, members)
+    outcome = await _change(call, group, asserted, await awaiting.understood_all(call, members))
     if isinstance(outcome, Refused):
         return refused_answer(outcome)
     return _changed(await _one(call, HTTPStatus.OK, outcome.group, wanted), outcome)
@@ -153,12 +161,13 @@ async def replace(call: Call) -> Answer:
 async def patch(call: Call) -> Answer:
     """PATCH /Groups/{id} (RFC 7644, 3.5.2): all operations or none.
 
-    It is answered 204, so that nobody waits for ten thousand members to be written out; who names `attributes` is
-    given them, as the RFC has it.
+    It is answered 204, so that nobody waits for ten thousand members to be written out, unless the tenant has chosen
+    otherwise for the source; who names `attributes` is given them, as the RFC has it.
     """
     wanted = _wanted(call)
     rest, edits = split_operations(operations_of(json_of(call.request)))
     operations = normalised_operations(GROUPS, rest)
+    await awaiting.before_groups(call)
     group = await _group(call, lock=True)
     asserted: GroupAsserted | None = None
     if operations:
@@ -167,13 +176,15 @@ async def patch(call: Call) -> Answer:
         asserted = wire.asserted(patched(GROUPS, standing, operations))
 
     async def elements() -> list[Document]:
-        there = await queries.members_of(call.tx, [group.group_id])
+        there = await _named(call, [group])
         return wire.members_shown(there[group.group_id], call.base_url, names=True)
 
-    outcome = await _change(call, group, asserted, await memberships(edits, elements, call.effort))
+    meant, came = await awaiting.understood(call, edits)
+    members = awaiting.with_came(await memberships(meant, elements, call.effort), came)
+    outcome = await _change(call, group, asserted, members)
     if isinstance(outcome, Refused):
         return refused_answer(outcome)
-    if call.request.query.get("attributes"):
+    if call.request.query.get("attributes") or _gives_back(call, outcome.group, wanted):
         return _changed(await _one(call, HTTPStatus.OK, outcome.group, wanted), outcome)
     etag = ("etag", wire.version_of(outcome.group))
     return _changed(Answer(HTTPStatus.NO_CONTENT, headers=(etag,)), outcome)
@@ -183,6 +194,7 @@ async def delete(call: Call) -> Answer:
     """DELETE /Groups/{id} (RFC 7644, 3.6): its members are in it no longer, and the id is 404 until a POST brings it
     back.
     """
+    await awaiting.before_groups(call)
     group = await _group(call, lock=True)
     outcome = await actions.remove_group(call.tx, group)
     return _changed(Answer(HTTPStatus.NO_CONTENT), outcome, Word.REMOVED)
@@ -191,10 +203,17 @@ async def delete(call: Call) -> Answer:
 async def _change(
     call: Call, group: Group, asserted: GroupAsserted | None, members: Memberships | None
 ) -> GroupChanged | GroupUnchanged | Refused:
-    outcome: GroupOutcome = await actions.change_group(call.tx, group, asserted, members)
+    awaits = awaiting.awaits(call)
+    outcome: GroupOutcome = await actions.change_group(call.tx, group, asserted, members, awaits=awaits)
     if isinstance(outcome, UnknownMembers):
         raise wire.refused_members(outcome)
     return outcome
+
+
+def _gives_back(call: Call, group: Group, wanted: Projection) -> bool:
+    """Whether a PATCH is answered with the group. One of more members than an answer holds is not."""
+    chosen = call.offered.answering_of(call.source_id).group_patch
+    return chosen is GroupPatch.GROUP and (group.member_count <= MOST_MEMBERS or not wanted.includes("members"))
 
 
 def _changed(answer: Answer, outcome: GroupChanged | GroupUnchanged, word: Word = Word.UPDATED) -> Answer:

@@ -8,25 +8,27 @@ What Entra ID and Okta send is understood without asking who sends it (RFC 7644,
 - `replace` of `members` puts the list in place of all, and an empty list clears the group. `members` that are left
   out, or null, stay as they are.
 - A member is an object with `value`, or with a `$ref` that ends in the id, or the plain id.
+- A value that is no id of a user may be the external id of one, or a member who is not here yet, where the tenant has
+  chosen that such are awaited (docs/adr/0027).
 """
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, assert_never
 from uuid import UUID
 
 from stoa.identity.scim.effort import Effort
 from stoa.identity.scim.errors import ScimError, ScimType, bad, invalid_syntax, invalid_value
-from stoa.identity.scim.groups.wire import no_nesting, no_such_member
+from stoa.identity.scim.groups.wire import no_nesting
 from stoa.identity.scim.model import GROUP_SCHEMA, Document, Operation, Verb
 from stoa.identity.scim.paths import Target, resolve
 from stoa.identity.scim.schemas import GROUPS
 from stoa.identity.scim.validation import described, is_list, is_object
 from stoa.kernel.filters import Operator, Typed, evaluate
 from stoa.kernel.filters.typed import AnyOf, Test
-from stoa.kernel.ids import parse_id
-from stoa.people.groups_model import Delta, Memberships, Replaced
+from stoa.people.groups_awaited import LONGEST_NAME, member_name
+from stoa.people.groups_model import Delta, MemberName, Memberships, Replaced, no_spellings
 
 _PREFIX: Final = f"{GROUP_SCHEMA}:".lower()
 _PATH: Final = re.compile(rf"(?:{re.escape(_PREFIX)})?members(?=$|[\s.\[])", re.IGNORECASE)
@@ -49,13 +51,15 @@ class Edit:
     Attributes:
         ids: whom it names; None for everybody.
         chosen: a filter that says more than ids could; length: of the path in which it stands.
+        spelt: as `Replaced` has it.
     """
 
     index: int
     verb: Verb
-    ids: frozenset[UUID] | None
+    ids: frozenset[MemberName] | None
     chosen: Typed | None = None
     length: int = 0
+    spelt: Mapping[UUID, str] = field(default_factory=no_spellings)
 
 
 def split_members(body: object) -> tuple[object, Replaced | None]:
@@ -71,7 +75,10 @@ def split_members(body: object) -> tuple[object, Replaced | None]:
         return body, None
     rest = {name: value for name, value in body.items() if name != named[0]}
     value = body[named[0]]
-    return rest, None if value is None else Replaced(_wanted_ids(value))
+    if value is None:
+        return rest, None
+    names, spelt = _wanted_names(value)
+    return rest, Replaced(names, spelt)
 
 
 def split_operations(operations: Sequence[Operation]) -> tuple[list[Operation], list[Edit]]:
@@ -100,7 +107,7 @@ def _split(operation: Operation) -> tuple[Edit | None, Operation | None]:
     others, members = split_members(value)
     if not any(name.lower() in _NAMES for name in value):
         return None, operation
-    edit = None if members is None else Edit(operation.index, operation.verb, members.ids)
+    edit = None if members is None else Edit(operation.index, operation.verb, members.ids, spelt=members.spelt)
     return edit, replace(operation, value=others) if others else None
 
 
@@ -122,37 +129,43 @@ def _edit(operation: Operation, path: str) -> Edit | None:
     if value is None:
         # Null says nothing of the members; only a `remove` means all of them without naming any.
         return Edit(index, verb, None) if verb is Verb.REMOVE else None
-    return Edit(index, verb, _ids(value) if verb is Verb.REMOVE else _wanted_ids(value))
+    names, spelt = _names_of(value) if verb is Verb.REMOVE else _wanted_names(value)
+    return Edit(index, verb, names, spelt=spelt)
 
 
-def _named_by(chosen: Typed) -> frozenset[UUID] | None:
-    """Whom a filter names by their ids, or None if it says anything else."""
+def _named_by(chosen: Typed) -> frozenset[MemberName] | None:
+    """Whom a filter names by their values, or None if it says anything else."""
     nodes = chosen.node.nodes if isinstance(chosen.node, AnyOf) else (chosen.node,)
-    ids: set[UUID] = set()
+    names: set[MemberName] = set()
     for node in nodes:
         if not isinstance(node, Test) or node.negated or node.name != "value" or node.op is not Operator.EQ:
             return None
-        found = parse_id(str(node.value))
-        ids |= set() if found is None else {found}
-    return frozenset(ids)
+        names.add(member_name(str(node.value)))
+    return frozenset(names)
 
 
 # ------------------------------------------------------------------ whom a value names
 
 
-def _wanted_ids(value: Any) -> frozenset[UUID]:
-    """Whom a value names as members. Raises ScimError for what no user's id can be."""
-    texts = _texts(value)
-    ids = {text: parse_id(text) for text in texts}
-    strange = [text for text, found in ids.items() if found is None]
-    if strange:
-        raise no_such_member(strange)
-    return frozenset(found for found in ids.values() if found is not None)
+_Named = tuple[frozenset[MemberName], dict[UUID, str]]
 
 
-def _ids(value: Any) -> frozenset[UUID]:
-    """Whom a value names, to be taken away: what is no id is nobody's."""
-    return frozenset(found for text in _texts(value) if (found := parse_id(text)) is not None)
+def _wanted_names(value: Any) -> _Named:
+    """Whom a value names as members, and ids as they were sent in another form than ours. Raises ScimError for what
+    nobody can be called.
+    """
+    names, spelt = _names_of(value)
+    for name in names:
+        if isinstance(name, str) and (len(name) > LONGEST_NAME or "\0" in name):
+            detail = f'A "value" of "members" has at most {LONGEST_NAME} characters, none of which is NUL'
+            raise invalid_value(f"{detail}: {name[:60]!a} is none. Nothing was changed.")
+    return names, spelt
+
+
+def _names_of(value: Any) -> _Named:
+    found = {text: member_name(text) for text in _texts(value)}
+    spelt = {name: text for text, name in found.items() if isinstance(name, UUID) and text != text.lower()}
+    return frozenset(found.values()), spelt
 
 
 def _texts(value: Any) -> list[str]:
@@ -185,11 +198,11 @@ def _text(element: Any) -> str:
 class _Tally:
     """What the operations so far come to: a whole set, or what is added and taken away."""
 
-    whole: set[UUID] | None = None
-    add: set[UUID] = field(default_factory=set[UUID])
-    remove: set[UUID] = field(default_factory=set[UUID])
+    whole: set[MemberName] | None = None
+    add: set[MemberName] = field(default_factory=set[MemberName])
+    remove: set[MemberName] = field(default_factory=set[MemberName])
 
-    def take(self, verb: Verb, ids: frozenset[UUID] | None) -> None:
+    def take(self, verb: Verb, ids: frozenset[MemberName] | None) -> None:
         match verb:
             case Verb.REPLACE:
                 self.whole = set(ids or ())
@@ -200,13 +213,13 @@ class _Tally:
             case _:
                 assert_never(verb)
 
-    def _grow(self, ids: frozenset[UUID]) -> None:
+    def _grow(self, ids: frozenset[MemberName]) -> None:
         if self.whole is not None:
             self.whole |= ids
         self.add |= ids
         self.remove -= ids
 
-    def _shrink(self, ids: frozenset[UUID] | None) -> None:
+    def _shrink(self, ids: frozenset[MemberName] | None) -> None:
         if ids is None:
             self.whole = set()
             return
@@ -222,22 +235,23 @@ async def memberships(edits: Sequence[Edit], elements: Elements, effort: Effort)
     elements: asked only for a filter that names nobody by their id, and once. effort: what such filters may cost.
     """
     tally = _Tally()
-    there: dict[UUID, Document] | None = None
+    there: dict[MemberName, Document] | None = None
     for edit in edits:
         ids = edit.ids
         if edit.chosen is not None:
             if there is None:
-                there = {UUID(one["value"]): one for one in await elements()}
+                there = {member_name(one["value"]): one for one in await elements()}
             if tally.whole is None:
                 tally.whole = (set(there) | tally.add) - tally.remove
             effort.spend(edit.length * len(tally.whole))
             ids = frozenset(one for one in tally.whole if evaluate(edit.chosen, there.get(one, _unnamed(one))))
         tally.take(edit.verb, ids)
+    spelt = {name: text for edit in edits for name, text in edit.spelt.items()}
     if tally.whole is not None:
-        return Replaced(frozenset(tally.whole))
-    return Delta(frozenset(tally.add), frozenset(tally.remove)) if tally.add or tally.remove else None
+        return Replaced(frozenset(tally.whole), spelt)
+    return Delta(frozenset(tally.add), frozenset(tally.remove), spelt) if tally.add or tally.remove else None
 
 
-def _unnamed(one: UUID) -> Document:
+def _unnamed(one: MemberName) -> Document:
     """A member whom the same request has just added, as far as a filter can tell."""
     return {"value": str(one), "type": "User"}

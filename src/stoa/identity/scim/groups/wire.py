@@ -9,9 +9,12 @@ from stoa.identity.scim.validation import is_urn
 from stoa.identity.scim.wire import MAX_DOCUMENT_BYTES, MAX_KEY_BYTES, encoded_size, moment
 from stoa.kernel.fold import fold
 from stoa.kernel.ids import GroupId
+from stoa.people.groups_awaited import MOST_AWAITED
 from stoa.people.groups_model import Group, GroupAsserted, Member, UnknownMembers
 
 _SHOWN: Final = 5
+# A group's members as its source names them: users, and names of those who are not here yet.
+Named = tuple[Sequence[Member], Sequence[str]]
 
 
 def asserted(document: Document) -> GroupAsserted:
@@ -37,7 +40,7 @@ def version_of(group: Group) -> str:
     return f'W/"{group.version}"'
 
 
-def rendered(group: Group, members: Sequence[Member] | None, base_url: str, *, names: bool = False) -> Document:
+def rendered(group: Group, members: Named | None, base_url: str, *, names: bool = False) -> Document:
     """The resource as it is returned. members: None where they are not asked for.
 
     base_url: the tenant's SCIM address. names: whether members come with theirs.
@@ -61,12 +64,14 @@ def rendered(group: Group, members: Sequence[Member] | None, base_url: str, *, n
     return shown
 
 
-def members_shown(members: Sequence[Member], base_url: str, *, names: bool = False) -> list[Document]:
+def members_shown(members: Named, base_url: str, *, names: bool = False) -> list[Document]:
     """Members as a group's resource has them. Their names are Stoa's, so they come on request alone: what a client adds
-    is what it reads.
+    is what it reads. Of those who are not here yet there is nothing but what was sent.
     """
     users_url = f"{base_url}/Users/"
-    return [_member(one, users_url, names=names) for one in members]
+    here, awaited = members
+    shown = [_member(one, users_url, names=names) for one in here]
+    return [*shown, *({"value": one} for one in awaited)] if awaited else shown
 
 
 def _member(member: Member, users_url: str, *, names: bool) -> Document:
@@ -88,13 +93,21 @@ def memberships(groups: Sequence[tuple[GroupId, str]], base_url: str) -> list[Do
 # ------------------------------------------------------------------ who cannot be a member
 
 
-def no_such_member(names: Sequence[str]) -> ScimError:
-    """The refusal of members who are no users of this client's."""
+def _no_such_member(names: Sequence[str]) -> ScimError:
+    """The refusal of members who are no users of this client's. Whoever reads it learns where to have them awaited."""
     shown = ", ".join(f"{name[:60]!a}" for name in names[:_SHOWN])
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return invalid_value(
         f'"members" names who is no user of this connection: {shown}{more}. Nothing was changed. Provision the user '
-        "first, then push the group again."
+        "first, then push the group again; or have an admin of the tenant choose in the console of Stoa, on the "
+        "connection's page “Answers”, that members who are not here yet are awaited."
+    )
+
+
+def _too_many_awaited() -> ScimError:
+    return invalid_value(
+        f"More than {MOST_AWAITED:,} members of the group would be awaited who are no users of this connection. "
+        "Nothing was changed. Provision the users first, then push the group again."
     )
 
 
@@ -111,4 +124,6 @@ def refused_members(unknown: UnknownMembers) -> ScimError:
     """The refusal of what `people` did not know."""
     if unknown.groups:
         return no_nesting(str(min(unknown.groups)))
-    return no_such_member([str(one) for one in unknown.ids])
+    if unknown.crowded:
+        return _too_many_awaited()
+    return _no_such_member([str(one) for one in unknown.ids])

@@ -196,7 +196,8 @@ def _labels(visit: Visit, written: log_queries.Written) -> dict[str, str]:
 
 
 def _is_membership(written: log_queries.Written) -> bool:
-    return written.person_id is not None and "group_id" in (written.after or written.before or {})
+    """Whether it is about a member of a group, or a name that one awaits; not about a group itself."""
+    return "group_id" in (written.after or written.before or {})
 
 
 async def _written(tx: TenantTx, line: Line) -> log_queries.Written | None:

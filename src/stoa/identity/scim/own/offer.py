@@ -1,8 +1,9 @@
 """A tenant's own extensions as the tables that validation, paths, filters, orders and discovery work by. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
+from stoa.identity.scim.answering.model import Answering
 from stoa.identity.scim.catalogue import BINDING, CATALOGUE, SORTS
 from stoa.identity.scim.lists.ordering import first_element, moment_in, sort_key
 from stoa.identity.scim.model import USER_SCHEMA, Attribute, Kind, Mutability, ResourceType, Schema
@@ -13,6 +14,7 @@ from stoa.identity.scim.wire import EXACT, FOLDED, MOMENT
 from stoa.kernel.filters import Attribute as Filterable
 from stoa.kernel.filters import AttrType, Catalogue, Column, Exists, JsonPath, json_elements
 from stoa.kernel.filters.binding import Scalar, json_member
+from stoa.kernel.ids import SourceId
 
 _FILTER_TYPES: Final = {
     Kind.STRING: AttrType.STRING,
@@ -26,11 +28,13 @@ _FILTER_TYPES: Final = {
 _ELEMENT: Final = "e.item"
 
 
-def offered_of(version: int, own: Iterable[OwnSchema]) -> Offered:
-    """What a tenant offers that has these extensions; retired ones are passed over."""
+def offered_of(version: int, own: Iterable[OwnSchema], answering: Mapping[SourceId, Answering]) -> Offered:
+    """What a tenant offers that has these extensions, of which retired ones are passed over, and that has its sources
+    answered so.
+    """
     schemas = tuple(_schema(one) for one in own if one.retired_at is None)
     if not schemas:
-        return Offered(version, (), USERS, CATALOGUE, BINDING, SORTS)
+        return Offered(version, (), USERS, CATALOGUE, BINDING, SORTS, answering)
     extensions = {**USERS.extensions, **{schema.urn.lower(): schema for schema in schemas}}
     users = ResourceType(USERS.name, USERS.endpoint, USERS.description, USERS.schema, extensions, USERS.implied)
     places: dict[str, Scalar | Exists] = dict(BINDING)
@@ -42,7 +46,7 @@ def offered_of(version: int, own: Iterable[OwnSchema]) -> Offered:
         if attribute.mutability is not Mutability.WRITE_ONLY
     ]
     catalogue = Catalogue((*CATALOGUE.attributes, *found), schemas=(USER_SCHEMA,))
-    return Offered(version, schemas, users, catalogue, places, sorts)
+    return Offered(version, schemas, users, catalogue, places, sorts, answering)
 
 
 def _schema(own: OwnSchema) -> Schema:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from stoa.db.transactions import TenantTx
+from stoa.identity.scim.answering.settings import answerings
 from stoa.identity.scim.own.offer import offered_of
 from stoa.identity.scim.own.offered import Offered
 from stoa.identity.scim.own.queries import own_schemas, schemas_version
@@ -16,13 +17,13 @@ async def offered_in(tx: TenantTx) -> Offered:
     """What holds in the tenant now, read anew."""
     # The version first: what is made in between is then read again by the next request.
     version = await schemas_version(tx)
-    return offered_of(version, await own_schemas(tx))
+    return offered_of(version, await own_schemas(tx), await answerings(tx))
 
 
 @dataclass(slots=True)
 class Offers:
-    """Whether a tenant's schemas are as they were is asked in the round trip that begins a request's transaction, so a
-    new schema holds for the next request of every process.
+    """Whether a tenant's schemas, and the answering of its sources, are as they were is asked in the round trip that
+    begins a request's transaction, so what is new holds for the next request of every process.
     """
 
     _known: dict[TenantId, Offered] = field(default_factory=dict[TenantId, Offered])

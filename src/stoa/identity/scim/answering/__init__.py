@@ -1,0 +1,1 @@
+"""How an identity provider's requests about groups are answered, as its tenant chooses."""
