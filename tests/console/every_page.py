@@ -18,6 +18,8 @@ from stoa.analytics.webhooks.sending_again import send_test
 from stoa.composition import Platform, base_url_of, references
 from stoa.db.transactions import TenantTx
 from stoa.events.actions import number_entries
+from stoa.identity.scim.answering.model import Answering, Strangers
+from stoa.identity.scim.answering.settings import answer_so
 from stoa.identity.scim.conformance.bench import Exchange
 from stoa.identity.scim.conformance.model import Result, Verdict
 from stoa.identity.scim.conformance.running import CHECKS, keep
@@ -33,6 +35,9 @@ from stoa.kernel.ids import CredentialId, SourceId, new_id
 from stoa.main import api_operations, console_routes, docs_routes
 from stoa.outbound.mailbox import mails
 from stoa.people.decisions import note_refusal
+from stoa.people.groups_actions import change_group
+from stoa.people.groups_model import Delta
+from stoa.people.groups_queries import group_for_change
 from stoa.people.matching import Refuse
 from stoa.people.merging import merge
 from stoa.people.merging_model import MergeAsk
@@ -95,6 +100,10 @@ async def _made(world: World, company: Company) -> dict[str, object]:
         delivery = await send_test(tx, webhook.endpoint_id)
         record, _ = await make_person(tx, okta.source_id, f"member-{secrets.token_hex(3)}")
         group_id = await make_group(tx, okta.source_id, f"Course authors {secrets.token_hex(3)}", [record])
+        await answer_so(tx, okta.source_id, Answering(strangers=Strangers.AWAIT))
+        group = await group_for_change(tx, okta.source_id, group_id)
+        assert group is not None
+        await change_group(tx, group, None, Delta(frozenset({"00u1awaited"})), awaits=True)
         rule = await add_rule(tx, group_id, RoleGiven.AUTHOR)
         unknown = Asserted({"user_name": "nobody", "employee_id": "E-unknown"}, True, "00u-unknown")
         await note_refusal(tx, okta.source_id, unknown, Refuse("ambiguous_employee_id", "Two have this employee id."))

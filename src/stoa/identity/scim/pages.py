@@ -9,6 +9,7 @@ from starlette.routing import Route
 from stoa.access.permissions import Permission
 from stoa.access.rules import LONGEST_NAME
 from stoa.identity.scim import queries, tokens
+from stoa.identity.scim.answering.pages import answering_pages
 from stoa.identity.scim.log import queries as log_queries
 from stoa.identity.scim.log.pages import earlier, names_in
 from stoa.identity.scim.walks.pages import DAYS, DEFAULT_DAYS, ONE, Desk, days_of, setup_pages, source_id_of, token_page
@@ -39,6 +40,7 @@ def scim_pages(shell: Shell, base_url: str) -> list[Route]:
 
     return [
         *setup_pages(shell, desk),
+        *answering_pages(shell),
         tenant_page(shell, ONE, at(_show), needs=Permission.TENANT_VIEW),
         tenant_action(shell, f"{ONE}/tokens", at(_issue), needs=change),
         tenant_action(shell, f"{ONE}/tokens/{{credential_id}}/revoke", at(_revoke), needs=change),
