@@ -10,13 +10,14 @@ import pytest
 
 from stoa.db.database import Database
 from stoa.identity.scim.bulk.model import BULK_REQUEST
+from stoa.identity.scim.conformance.bench import Bench
 from stoa.people.groups_awaited import LONGEST_NAME
 from stoa.people.guard_rules import Guard, GuardKind
 from stoa.people.roles_actions import add_rule
 from stoa.people.roles_model import Role
 from stoa.people.thresholds import set_guard
 from tests.conftest import MakeTenant
-from tests.identity.conftest import MakeScim, Scim, patch_body
+from tests.identity.conftest import HOST, MakeScim, Scim, patch_body
 from tests.people.group_runs import codes, rollback, state, window
 
 from .answering import AWAITING, BOTH, GIVING_BACK, REFUSING, answer
@@ -311,6 +312,27 @@ async def test_users_of_others_take_nobodys_place(
     assert len(await members(okta, group)) == 3
     async with database.tenant(stranger.tenant_id) as tx:
         assert await tx.fetchval("SELECT count(*) FROM group_awaited") == 0
+
+
+async def test_users_of_a_source_that_awaits_nobody_cost_no_statement_more(scim: Scim, database: Database) -> None:
+    sent: dict[bool, list[str]] = {}
+    for awaits in (False, True):
+        await answer(database, scim, AWAITING if awaits else REFUSING)
+        texts = sent[awaits] = []
+        async with database.tenant(scim.tenant_id) as tx:
+            bench = Bench(tx, scim.issued.source_id, HOST, is_scratch=True)
+            warm = {"userName": f"warm-{awaits}", "externalId": f"warm-{awaits}"}
+            assert (await bench("POST", "/Users", warm)).status == 201
+            with tx.connection.query_logger(lambda record, texts=texts: texts.append(record.query)):
+                body = {"userName": f"ada-{awaits}", "externalId": f"e-{awaits}"}
+                made = await bench("POST", "/Users", body)
+                operation = {"op": "replace", "path": "externalId", "value": f"f-{awaits}"}
+                done = await bench("PATCH", f"/Users/{made.body['id']}", patch_body(operation))
+                assert done.status == 200
+    assert not [text for text in sent[False] if "group_awaited" in text]
+    # A lock and a look for each.
+    assert len([text for text in sent[True] if "group_awaited" in text]) == 2
+    assert len(sent[True]) == len(sent[False]) + 4
 
 
 # ------------------------------------------------------------------ how a PATCH is answered
