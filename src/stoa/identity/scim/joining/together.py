@@ -116,9 +116,12 @@ class Together:
     ) -> Asked | None:
         if len(request.body) > _LONGEST_BODY or request.path[:1] != ("Users",):
             return None
-        _, unchanged = self.senders.known(tenant_id, token)
+        credential, unchanged = self.senders.known(tenant_id, token)
         _, offered = self.offers.unchanged(tenant_id, unchanged)
-        if offered is None:
+        if offered is None or credential is None or credential.source_id is None:
+            return None
+        if offered.answering_of(credential.source_id).awaits:
+            # Whoever comes may be awaited in groups, which are locked before users are.
             return None
         try:
             request = replace(request, query=query_of(query))
