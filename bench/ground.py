@@ -61,6 +61,17 @@ class Ground:
         finally:
             await admin.close()
 
+    async def tidy(self) -> None:
+        """Has the server do at once what it does by itself in a while, for whoever filled it: statistics of what was
+        filled, the space of what was replaced, and as `settle`.
+        """
+        admin = await asyncpg.connect(self.admin_dsn)
+        try:
+            await admin.execute("VACUUM ANALYZE")
+            await admin.execute("CHECKPOINT")
+        finally:
+            await admin.close()
+
 
 def _folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="stoa-bench-"))

@@ -1,13 +1,15 @@
 """SCIM over real sockets: create, PATCH and filter, against the best of three peers, at 10,000 users and at 100,000.
 
-The peers are in the set-ups in which they are fastest here; scim2-server keeps its users in memory.
+The peers are in the set-ups in which they are fastest here; scim2-server keeps its users in memory. Rates are those at
+the number of connections at which a server is fastest, latencies those at the lower one.
 """
 
 import asyncio
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from itertools import product
 from statistics import median
 from urllib.parse import quote
 
@@ -15,12 +17,13 @@ from bench.ground import Ground
 from bench.measuring import percentile
 from bench.model import Figure, Plan
 from bench.processes import process
-from bench.scim_servers import PATCH, Request, Server, create, creates, measure, ours, peers
+from bench.scim_servers import CONNECTIONS, PATCH, Measured, Request, Server, create, creates, measure, ours, peers
 
 USERS = 10_000
 MANY = 100_000
 ROUNDS = 3
-_EACH = 500
+_EACH = 1_000
+LOADS = (CONNECTIONS, 32)
 _RATE_GOAL = 2.0
 _P99_GOAL = 1.0
 _SIZE_GOAL = 1.2
@@ -41,14 +44,16 @@ async def run(ground: Ground, plan: Plan) -> list[Figure]:
         for server in (mine[0], *others):
             plan.report(f"scim: {server.name if server in others else 'Stoa'} takes {size:,} users")
             await create(client, server, size)
+        await ground.tidy()
         await _rounds(plan, client, [*mine, *others], rounds, each, luck)
         figures = _figures(mine, others, size, each)
         many = MANY if plan.size is None else 2 * size
         plan.report(f"scim: Stoa takes {many - size:,} users more")
         await create(client, mine[1], many - size)
+        await ground.tidy()
         few, mine[1].measured = mine[1].measured, {}
         await _rounds(plan, client, mine[1:], rounds, each, luck)
-    return figures + [_larger(kind, mine[1], few[kind].rates, (size, many)) for kind in _KINDS]
+    return figures + [_larger(kind, mine[1], few, (size, many)) for kind in _KINDS]
 
 
 async def _rounds(
@@ -56,9 +61,9 @@ async def _rounds(
 ) -> None:
     for number in range(n):
         plan.report(f"scim: round {number + 1}")
-        for kind, prepare in _KINDS.items():
+        for (kind, prepare), load in product(_KINDS.items(), LOADS):
             for server in [*servers[number % len(servers) :], *servers[: number % len(servers)]]:
-                await measure(client, server, kind, prepare(server, each, luck))
+                await measure(client, server, kind, prepare(server, each, luck), connections=load)
 
 
 def _create_requests(server: Server, n: int, luck: random.Random) -> list[Request]:
@@ -93,26 +98,41 @@ _KINDS: dict[str, Callable[[Server, int, random.Random], list[Request]]] = {
 def _figures(mine: Sequence[Server], others: Sequence[Server], size: int, each: int) -> list[Figure]:
     figures: list[Figure] = []
     for kind in _KINDS:
-        fastest = max(others, key=lambda one: median(one.measured[kind].rates), default=None)
-        steadiest = min(others, key=lambda one: percentile(one.measured[kind].latencies, 0.99), default=None)
+        fastest = max(others, key=lambda one: _rate(one.measured, kind), default=None)
+        steadiest = min(others, key=lambda one: _p99(one, kind), default=None)
         against = fastest.name if fastest else "no peer is installed: sh tools/setup.sh bench"
-        rate = median(fastest.measured[kind].rates) if fastest else None
-        all_rates = ", ".join(f"{one.name} {median(one.measured[kind].rates):,.0f}/s" for one in others)
+        rate = _rate(fastest.measured, kind) if fastest else None
+        all_rates = ", ".join(f"{one.name} {_each_rate(one, kind)}" for one in others)
         for server in mine:
-            measured = server.measured[kind]
             # The goals are of a server as it is deployed: with more than one process.
             goal = _RATE_GOAL if server.processes > 1 else None
             title = f"{kind}, {size:,} users, {server.name}"
-            note = f"{measured.note(each)}; {all_rates}"
-            figures.append(Figure("scim", title, median(measured.rates), "ops/s", rate, against, goal, note))
+            few = server.measured[kind, CONNECTIONS].note(each)
+            note = f"{_each_rate(server, kind)}, {few} at {CONNECTIONS}; {all_rates}"
+            figures.append(Figure("scim", title, _rate(server.measured, kind), "ops/s", rate, against, goal, note))
             if steadiest and goal:
-                p99 = (percentile(one.measured[kind].latencies, 0.99) for one in (server, steadiest))
-                figures.append(Figure("scim", f"{title}, p99", next(p99), "s", next(p99), steadiest.name, _P99_GOAL))
+                p99 = (_p99(one, kind) for one in (server, steadiest))
+                title = f"{title}, p99 at {CONNECTIONS} connections"
+                figures.append(Figure("scim", title, next(p99), "s", next(p99), steadiest.name, _P99_GOAL))
     return figures
 
 
-def _larger(kind: str, server: Server, few: Sequence[float], sizes: tuple[int, int]) -> Figure:
+def _rate(measured: Mapping[tuple[str, int], Measured], kind: str) -> float:
+    """With as many connections as are best."""
+    return max(median(measured[kind, load].rates) for load in LOADS)
+
+
+def _each_rate(server: Server, kind: str) -> str:
+    rates = (f"{median(server.measured[kind, load].rates):,.0f}" for load in LOADS)
+    return f"{' and '.join(rates)}/s at {' and '.join(map(str, LOADS))} connections"
+
+
+def _p99(server: Server, kind: str) -> float:
+    return percentile(server.measured[kind, CONNECTIONS].latencies, 0.99)
+
+
+def _larger(kind: str, server: Server, few: Mapping[tuple[str, int], Measured], sizes: tuple[int, int]) -> Figure:
     """What an operation costs with many users, against what it costs with few."""
     title = f"{kind}, {sizes[1]:,} users, a request"
-    cost = 1 / median(server.measured[kind].rates)
-    return Figure("scim", title, cost, "s", 1 / median(few), f"the same with {sizes[0]:,}", _SIZE_GOAL)
+    cost, before = (1 / _rate(measured, kind) for measured in (server.measured, few))
+    return Figure("scim", title, cost, "s", before, f"the same with {sizes[0]:,}", _SIZE_GOAL)

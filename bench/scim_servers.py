@@ -1,6 +1,7 @@
 """SCIM servers under measurement, with the client that speaks to them: ours, and the peers in their own set-ups.
 
-8 connections of one client process. Ours stores, journals and logs every change durably, with its worker running.
+One client process with as many connections as it is told. Ours stores, journals and logs every change durably, with
+its worker running.
 """
 
 import asyncio
@@ -60,7 +61,12 @@ class Users:
 
 @dataclass(slots=True)
 class Server:
-    """A server under measurement. roots: the process above all of its own, and that of its database."""
+    """A server under measurement.
+
+    Attributes:
+        roots: the process above all of its own, and that of its database.
+        measured: by kind of request and number of connections.
+    """
 
     name: str
     port: int
@@ -69,7 +75,7 @@ class Server:
     users: Users
     roots: tuple[int, ...]
     processes: int
-    measured: dict[str, Measured] = field(default_factory=dict)
+    measured: dict[tuple[str, int], Measured] = field(default_factory=dict)
 
     def core_seconds(self) -> float:
         """Processor seconds so far."""
@@ -184,11 +190,13 @@ async def answered(
     return answer
 
 
-async def measure(client: Process, server: Server, kind: str, requests: Sequence[Request]) -> float:
+async def measure(
+    client: Process, server: Server, kind: str, requests: Sequence[Request], *, connections: int
+) -> float:
     """Sends requests and notes what they took. Gives the seconds."""
     before = server.core_seconds()
-    answer = await answered(client, server, requests)
-    measured = server.measured.setdefault(kind, Measured())
+    answer = await answered(client, server, requests, connections=connections)
+    measured = server.measured.setdefault((kind, connections), Measured())
     measured.core_seconds.append(server.core_seconds() - before)
     measured.rates.append(len(requests) / answer["seconds"])
     measured.latencies += answer["latencies"]
