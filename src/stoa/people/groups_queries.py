@@ -126,6 +126,12 @@ async def members_of(tx: TenantTx, group_ids: Collection[GroupId]) -> dict[Group
     return found
 
 
+# A column: the groups of a record `r`, with their names, as `groups_of` gives them. Membership by membership, as there.
+GROUPS_OF_RECORD: Final = """ARRAY(
+  SELECT (one.group_id, one.display_name) FROM (SELECT m.group_id FROM group_member m
+    WHERE m.tenant_id = $1 AND m.resource_id = r.resource_id AND m.asserted ORDER BY m.group_id OFFSET 0) AS mine
+  CROSS JOIN LATERAL (SELECT g.group_id, g.display_name FROM person_group g
+    WHERE g.tenant_id = $1 AND g.group_id = mine.group_id AND g.present LIMIT 1) AS one) AS groups"""
 _OF: Final = """SELECT a.id AS resource_id, g.group_id, g.display_name FROM {ids} AS a (id)
 CROSS JOIN LATERAL (SELECT m.group_id FROM group_member m
   WHERE m.tenant_id = $1 AND m.resource_id = a.id AND m.asserted ORDER BY m.group_id OFFSET 0) AS mine

@@ -2,10 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, assert_never
 
+from stoa.db.transactions import Row
 from stoa.identity.scim import wire
 from stoa.identity.scim.dialects import normalised_patch, normalised_resource
 from stoa.identity.scim.effort import Effort, effort_of
@@ -34,7 +36,7 @@ from stoa.identity.scim.projection import Projection, projected, projection
 from stoa.identity.scim.rules import created, patched, replaced
 from stoa.kernel.ids import GroupId, ResourceId, parse_id
 from stoa.people import actions, queries
-from stoa.people.groups_queries import groups_of
+from stoa.people.groups_queries import GROUPS_OF_RECORD, groups_of
 from stoa.people.model import Asserted, Changed, Provisioned, Record, Refused, Unchanged, Written
 
 # What a request has a record say. Raises ScimError.
@@ -69,8 +71,16 @@ async def search_by_post(call: Call) -> Answer:
     return await search(from_body(call))
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A user of a list, with the groups."""
+
+    record: Record
+    groups: list[tuple[GroupId, str]]
+
+
 @lru_cache(maxsize=256)
-def listed(offered: Offered) -> Listed[Record]:
+def listed(offered: Offered) -> Listed[_Found]:
     """Users, as lists and searches see them in a tenant."""
     return Listed(
         kind=offered.users,
@@ -78,20 +88,25 @@ def listed(offered: Offered) -> Listed[Record]:
         binding=offered.binding,
         sorts=offered.sorts,
         table="source_record r",
-        columns=queries.RECORD,
+        columns=f"{queries.RECORD}, {GROUPS_OF_RECORD}",
         key="r.resource_id",
         having="r.tenant_id = $1 AND r.source_id = $2 AND r.present",
-        made=queries.record_of,
+        made=_found,
         shown=_shown,
     )
 
 
-async def _shown(call: Call, records: Sequence[Record], wanted: Projection) -> list[Document]:
-    """The users as they are asked for. Their groups are read in one statement for all, where they are wanted."""
-    groups: Groups = {}
-    if records and wanted.includes("groups"):
-        groups = await groups_of(call.tx, [record.resource_id for record in records])
-    return [_document(call, record, wanted, groups) for record in records]
+def _found(row: Row) -> _Found:
+    return _Found(queries.record_of(row), [(group_id, name) for group_id, name in row["groups"]])
+
+
+async def _shown(call: Call, users: Sequence[_Found], wanted: Projection) -> list[Document]:
+    """The users as they are asked for."""
+    with_groups = wanted.includes("groups")
+    return [
+        _document(call, one.record, wanted, {one.record.resource_id: one.groups} if with_groups and one.groups else {})
+        for one in users
+    ]
 
 
 def _document(call: Call, record: Record, wanted: Projection, groups: Groups) -> Document:
