@@ -5,7 +5,6 @@ moment, and the first of them waits that moment for the others: else it would go
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
@@ -21,21 +20,30 @@ _Result = TypeVar("_Result")
 
 @dataclass(slots=True)
 class _Lane(Generic[_Work, _Result]):
-    """expected: how many are waited for; here: rung when there are so many."""
+    """expected: how many are waited for; here: done when there are so many, or for long enough."""
 
     waiting: list[tuple[_Work, asyncio.Future[_Result]]]
     task: asyncio.Task[None] | None = None
     expected: int = 0
-    here: asyncio.Event = field(default_factory=asyncio.Event)
+    here: asyncio.Future[None] | None = None
+
+    def come(self) -> None:
+        """Ends the waiting for others."""
+        if self.here is not None and not self.here.done():
+            self.here.set_result(None)
 
     async def gather(self, expected: int) -> None:
         """Waits a moment for as many."""
-        if len(self.waiting) < expected:
-            self.expected = expected
-            self.here.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.here.wait(), COMPANY_SECONDS)
-            self.expected = 0
+        if len(self.waiting) >= expected:
+            return
+        loop = asyncio.get_running_loop()
+        self.expected, self.here = expected, loop.create_future()
+        long_enough = loop.call_later(COMPANY_SECONDS, self.come)
+        try:
+            await self.here
+        finally:
+            long_enough.cancel()
+            self.here = None
 
 
 @dataclass(slots=True)
@@ -61,8 +69,8 @@ class Lanes(Generic[_Work, _Result]):
             known.task = asyncio.create_task(self._drain(lane, known))
         result: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
         known.waiting.append((one, result))
-        if 0 < known.expected <= len(known.waiting):
-            known.here.set()
+        if len(known.waiting) >= known.expected:
+            known.come()
         return await result
 
     async def _drain(self, lane: Hashable, known: _Lane[_Work, _Result]) -> None:

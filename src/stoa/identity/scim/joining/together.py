@@ -23,7 +23,7 @@ from stoa.identity.scim.joining.lanes import Lanes
 from stoa.identity.scim.log.model import Arrival
 from stoa.identity.scim.own.offered import Offered
 from stoa.identity.scim.own.offers import Offers
-from stoa.identity.scim.turns import Turns
+from stoa.identity.scim.turns import Crowded, Turns
 from stoa.identity.scim.wire import version_of
 from stoa.kernel.ids import SourceId, TenantId, parse_id
 from stoa.people.groups_queries import groups_of
@@ -155,7 +155,7 @@ class Together:
         except UNAVAILABLE:
             # Whether they were done, nobody knows: to do them once more may be to do them twice.
             raise
-        except (UniqueViolation, *COLLISION):
+        except (Crowded, UniqueViolation, *COLLISION):
             return [None] * len(asked)
         except Exception as error:
             _log.error("scim_together_failed", requests=len(asked), error=type(error).__name__)

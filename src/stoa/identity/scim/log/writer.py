@@ -28,7 +28,9 @@ from stoa.tenants.sealing import Sealer
 FLUSH_SECONDS: Final = 0.2
 MOST_WAITING: Final = 10_000
 MOST_BYTES: Final = 64 * 1024 * 1024
-AT_ONCE: Final = 200
+# Few, and with a rest after them: those whose requests are being answered should not notice.
+AT_ONCE: Final = 32
+_REST_SECONDS: Final = 0.004
 # The end of a process does not wait for longer than this.
 CLOSE_SECONDS: Final = 3.0
 _RETRY_SECONDS: Final = 1.0
@@ -86,6 +88,8 @@ class RequestLog:
                 # What was not written goes back to where it came from, unless there is no room any more.
                 for lines in by_tenant.values():
                     self._put_back(lines)
+            if self._waiting and not self._closing.is_set():
+                await asyncio.sleep(_REST_SECONDS)
 
     async def close(self) -> None:
         """Writes what waits, if that can be done within some seconds. What is noted later is lost."""
