@@ -349,3 +349,18 @@ async def test_rows_for_staging_must_name_their_tenant_and_run(database: Databas
     async with database.tenant(tenant_id, role="sync") as tx:
         with pytest.raises(ValueError, match="name their tenant and their run"):
             await tx.copy_to_stage("person_gone", ["tenant_id", "external_id"], b"")
+
+
+async def test_with_one_plan_no_table_is_read_whole(database: Database, tenant_id: TenantId) -> None:
+    # A plan may be made while a table is empty, and kept while it fills.
+    asked = "SELECT current_setting('plan_cache_mode'), current_setting('enable_seqscan')"
+    async with database.tenant(tenant_id, one_plan=True) as tx:
+        assert tuple((await tx.fetch(asked))[0]) == ("force_generic_plan", "off")
+    async with database.tenant(tenant_id) as tx:
+        assert tuple((await tx.fetch(asked))[0]) == ("auto", "on")
+
+
+async def test_what_is_to_come_first_does(database: Database, tenant_id: TenantId) -> None:
+    async with database.tenant(tenant_id, first="SET LOCAL lock_timeout = 300", also="SELECT 1 WHERE true") as tx:
+        assert tx.found
+        assert await tx.fetchval("SELECT current_setting('lock_timeout')") == "300ms"

@@ -97,7 +97,8 @@ class Database:
         also: a SELECT that is run in the round trip of the beginning; `tx.found` says whether it gave a row. Nothing of
             it may come from outside: it cannot be given parameters.
         one_plan: statements keep the plan they have for any parameters, instead of being planned anew where that seems
-            to pay: for requests that look things up by keys, whose planning costs more than their work.
+            to pay: for requests that look things up by keys, whose planning costs more than their work. None of them
+            reads a whole table, however few rows there were when it was planned.
         """
         now = self.clock() + await self._offset(tenant_id)
         # One round trip. The id is a UUID by type: nothing can be smuggled into this text.
@@ -105,7 +106,7 @@ class Database:
         if limit_seconds is not None:
             begin += f"; SET LOCAL statement_timeout = {limit_seconds * 1000:d}"
         if one_plan:
-            begin += "; SET LOCAL plan_cache_mode = force_generic_plan"
+            begin += "; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off"
         if first:
             begin += f"; {first}"
         if also:
