@@ -46,7 +46,7 @@ from stoa.identity.scim.log.writer import RequestLog, request_log, vault_of
 from stoa.identity.scim.own import routes as schema_routes
 from stoa.identity.scim.own.pages import schema_pages
 from stoa.identity.scim.pages import scim_pages
-from stoa.identity.scim.routes import scim_routes
+from stoa.identity.scim.routes import scim_routes, with_scim
 from stoa.logs import set_up_logging
 from stoa.people import routes as people_routes
 from stoa.people import routes_authority as authority_routes
@@ -132,9 +132,10 @@ def serve(parts: Platform, stopping: Event | None = None, log: RequestLog | None
     operations = api_operations(parts.source_worker.planner.target, parts.sealer, settings.outbound_allow)
     budgets = Budgets(parts.database)
     service = Service(parts.database, budgets, base_url, shell.stopping, parts.sealer)
+    scim = scim_routes(parts.database, base_url=base_url, log=log)
     routes: list[BaseRoute] = [
         *health_routes(parts.database, version=VERSION, metrics_token=token.get_secret_value() if token else None),
-        *scim_routes(parts.database, base_url=base_url, log=log),
+        *scim,
         *oauth_routes(parts.database, base_url, budgets),
         *discovery_routes(operations, base_url=base_url),
         *web_routes(pages, version=VERSION),
@@ -142,7 +143,7 @@ def serve(parts: Platform, stopping: Event | None = None, log: RequestLog | None
         *console_routes(shell, parts),
     ]
     app = Starlette(routes=routes, exception_handlers=error_handlers(pages, problem_answer, trace_of=trace_of))
-    served = traced(security_headers(compressed(with_api(app, service, operations))))
+    served = traced(security_headers(compressed(with_scim(with_api(app, service, operations), scim))))
     return as_sent(served, base_url=settings.base_url, trusted=settings.trusted_proxies)
 
 

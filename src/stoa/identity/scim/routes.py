@@ -3,15 +3,16 @@
 Each endpoint is an ASGI application of its own, so that it answers every method itself, in SCIM's form.
 """
 
+import re
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stoa.db.database import Database
 from stoa.db.errors import COLLISION, UNAVAILABLE, UniqueViolation
@@ -54,6 +55,7 @@ _QUERY_CANCELED: Final = "57014"
 _PLANNED_ANEW: Final = frozenset({(".search",), ("Bulk",)})
 _READING: Final = frozenset({"GET", "HEAD"})
 _WRITING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_BELOW: Final = re.compile("/t/[^/]+/scim/v2(?:/|$)")
 _JOINED: Final = frozenset({"POST", "PUT", "PATCH"})
 # Of what failed, the innermost: a body can make an error as deep as the interpreter goes.
 _MOST_FRAMES: Final = 30
@@ -104,6 +106,19 @@ def scim_routes(database: Database, *, base_url: str, log: RequestLog | None = N
     routes = [Route(f"{root}/{path}", _Endpoint(service), name=f"scim:{path}") for path in ENDPOINTS]
     # Whatever else stands below the address, or was joined to it in an odd way, is answered in SCIM's form too.
     return [*routes, Route(root, _Endpoint(service)), Route(root + "/{rest:path}", _Endpoint(service))]
+
+
+def with_scim(app: ASGIApp, routes: Sequence[Route]) -> ASGIApp:
+    """Wraps an application: what lies below a tenant's SCIM address goes to these routes (`scim_routes`), before the
+    application's are looked through one by one.
+    """
+    router = Router(routes, redirect_slashes=False)
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        of_scim = scope["type"] == "http" and _BELOW.match(scope["path"]) is not None
+        await (router if of_scim else app)(scope, receive, send)
+
+    return wrapped
 
 
 @dataclass(frozen=True, slots=True)
