@@ -1,5 +1,6 @@
 """The ground that both sides of a comparison stand on: one PostgreSQL that syncs to disk, migrated, and its tenants."""
 
+import asyncio
 import os
 import shutil
 import tempfile
@@ -20,6 +21,12 @@ from stoa.tenants.actions import create_tenant
 from stoa.tenants.model import NewTenant
 
 _numbers = count(1)
+_LOOK_SECONDS = 0.5
+_LOOKS = 600
+# Whether a job is due or being done, or an entry of a log has no number yet.
+_AT_WORK = """
+SELECT EXISTS (SELECT FROM job WHERE dead_at IS NULL AND (due_at <= now() OR lease_until > now()))
+  OR EXISTS (SELECT FROM entry WHERE first_seq IS NULL)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +69,16 @@ class Ground:
             await admin.close()
 
     async def tidy(self) -> None:
-        """Has the server do at once what it does by itself in a while, for whoever filled it: statistics of what was
-        filled, the space of what was replaced, and as `settle`.
+        """For whoever filled the server: waits until the workers have done what follows from that, and has statistics
+        made and space cleared, as the server does by itself in a while.
         """
         admin = await asyncpg.connect(self.admin_dsn)
         try:
+            for _ in range(_LOOKS):
+                if not await admin.fetchval(_AT_WORK):
+                    break
+                await asyncio.sleep(_LOOK_SECONDS)
             await admin.execute("VACUUM ANALYZE")
-            await admin.execute("CHECKPOINT")
         finally:
             await admin.close()
 

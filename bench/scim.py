@@ -39,21 +39,21 @@ async def run(ground: Ground, plan: Plan) -> list[Figure]:
     luck = random.Random(7)
     async with AsyncExitStack() as exits:
         client = await exits.enter_async_context(process(["bench.requests"], os.environ))
-        mine = await exits.enter_async_context(ours(ground, (1, 2)))
+        mine = await exits.enter_async_context(ours(ground))
         others = await exits.enter_async_context(peers(ground))
-        for server in (mine[0], *others):
-            plan.report(f"scim: {server.name if server in others else 'Stoa'} takes {size:,} users")
+        for server in (mine, *others):
+            plan.report(f"scim: {server.name} takes {size:,} users")
             await create(client, server, size)
         await ground.tidy()
-        await _rounds(plan, client, [*mine, *others], rounds, each, luck)
+        await _rounds(plan, client, [mine, *others], rounds, each, luck)
         figures = _figures(mine, others, size, each)
         many = MANY if plan.size is None else 2 * size
         plan.report(f"scim: Stoa takes {many - size:,} users more")
-        await create(client, mine[1], many - size)
+        await create(client, mine, many - size)
         await ground.tidy()
-        few, mine[1].measured = mine[1].measured, {}
-        await _rounds(plan, client, mine[1:], rounds, each, luck)
-    return figures + [_larger(kind, mine[1], few, (size, many)) for kind in _KINDS]
+        few, mine.measured = mine.measured, {}
+        await _rounds(plan, client, [mine], rounds, each, luck)
+    return figures + [_larger(kind, mine, few, (size, many)) for kind in _KINDS]
 
 
 async def _rounds(
@@ -95,7 +95,7 @@ _KINDS: dict[str, Callable[[Server, int, random.Random], list[Request]]] = {
 }
 
 
-def _figures(mine: Sequence[Server], others: Sequence[Server], size: int, each: int) -> list[Figure]:
+def _figures(mine: Server, others: Sequence[Server], size: int, each: int) -> list[Figure]:
     figures: list[Figure] = []
     for kind in _KINDS:
         fastest = max(others, key=lambda one: _rate(one.measured, kind), default=None)
@@ -103,17 +103,14 @@ def _figures(mine: Sequence[Server], others: Sequence[Server], size: int, each: 
         against = fastest.name if fastest else "no peer is installed: sh tools/setup.sh bench"
         rate = _rate(fastest.measured, kind) if fastest else None
         all_rates = ", ".join(f"{one.name} {_each_rate(one, kind)}" for one in others)
-        for server in mine:
-            # The goals are of a server as it is deployed: with more than one process.
-            goal = _RATE_GOAL if server.processes > 1 else None
-            title = f"{kind}, {size:,} users, {server.name}"
-            few = server.measured[kind, CONNECTIONS].note(each)
-            note = f"{_each_rate(server, kind)}, {few} at {CONNECTIONS}; {all_rates}"
-            figures.append(Figure("scim", title, _rate(server.measured, kind), "ops/s", rate, against, goal, note))
-            if steadiest and goal:
-                p99 = (_p99(one, kind) for one in (server, steadiest))
-                title = f"{title}, p99 at {CONNECTIONS} connections"
-                figures.append(Figure("scim", title, next(p99), "s", next(p99), steadiest.name, _P99_GOAL))
+        title = f"{kind}, {size:,} users"
+        few = mine.measured[kind, CONNECTIONS].note(each)
+        note = f"{_each_rate(mine, kind)}, {few} at {CONNECTIONS}; {all_rates}"
+        figures.append(Figure("scim", title, _rate(mine.measured, kind), "ops/s", rate, against, _RATE_GOAL, note))
+        if steadiest:
+            p99, least = _p99(mine, kind), _p99(steadiest, kind)
+            title = f"{title}, p99 at {CONNECTIONS} connections"
+            figures.append(Figure("scim", title, p99, "s", least, steadiest.name, _P99_GOAL))
     return figures
 
 

@@ -32,7 +32,7 @@ async def run(ground: Ground, plan: Plan) -> list[Figure]:
     found: dict[str, list[float]] = {name: [] for name in _NAMES}
     async with AsyncExitStack() as exits:
         client = await exits.enter_async_context(process(["bench.requests"], os.environ))
-        server = (await exits.enter_async_context(ours(ground, (2,))))[0]
+        server = await exits.enter_async_context(ours(ground))
         plan.report(f"scim-groups: {size:,} users, and a group of them all")
         await create(client, server, size)
         group = await _group(client, server, size)

@@ -27,6 +27,7 @@ from stoa.people.thresholds import set_guard
 from stoa.tenants.actions import ensure_source
 
 CONNECTIONS = 8
+_PROCESSES = 2
 _READY_SECONDS = 60
 _SCIMMY = ROOT / "bench" / "peers" / "scimmy"
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -74,7 +75,6 @@ class Server:
     token: str
     users: Users
     roots: tuple[int, ...]
-    processes: int
     measured: dict[tuple[str, int], Measured] = field(default_factory=dict)
 
     def core_seconds(self) -> float:
@@ -83,8 +83,8 @@ class Server:
 
 
 @asynccontextmanager
-async def ours(ground: Ground, counts: Sequence[int]) -> AsyncGenerator[list[Server]]:
-    """Stoa with so many web processes each, on one store and for one tenant."""
+async def ours(ground: Ground) -> AsyncGenerator[Server]:
+    """Stoa with two web processes and its worker, for one tenant."""
     tenant_id, slug = await ground.tenant()
     async with ground.database.tenant(tenant_id) as tx:
         source = await ensure_source(tx, "idp", "Okta")
@@ -92,15 +92,8 @@ async def ours(ground: Ground, counts: Sequence[int]) -> AsyncGenerator[list[Ser
         # Else hundreds of deactivations, and of memberships that end, would wait for an admin.
         for kind in GuardKind:
             await set_guard(tx, kind, None, Guard(enabled=False))
-    users = Users()
-    async with AsyncExitStack() as exits:
-        yield [await exits.enter_async_context(_ours(ground, slug, token, users, n)) for n in counts]
-
-
-@asynccontextmanager
-async def _ours(ground: Ground, slug: str, token: str, users: Users, processes: int) -> AsyncGenerator[Server]:
-    ready = ground.folder / f"ready-{processes}.json"
-    env = {**ground.env(), "STOA_WEB_PROCESSES": str(processes)}
+    ready = ground.folder / "ready.json"
+    env = {**ground.env(), "STOA_WEB_PROCESSES": str(_PROCESSES)}
     arguments = ["stoa.cli", "dev", "--port", "0", "--quiet", "--ready-file", str(ready)]
     async with process(arguments, env) as one:
         async with asyncio.timeout(_READY_SECONDS):
@@ -111,8 +104,8 @@ async def _ours(ground: Ground, slug: str, token: str, users: Users, processes: 
         about: dict[str, str] = json.loads(ready.read_text())
         port = urlsplit(about["base_url"]).port
         assert port is not None
-        name = f"{processes} process{'es' if processes > 1 else ''}"
-        yield Server(name, port, f"/t/{slug}/scim/v2", token, users, (one.pid, ground.server.pid), processes)
+        roots = (one.pid, ground.server.pid)
+        yield Server(f"Stoa, {_PROCESSES} processes", port, f"/t/{slug}/scim/v2", token, Users(), roots)
 
 
 @asynccontextmanager
@@ -152,7 +145,7 @@ async def _peer(
             # Ours is closed, so that a peer that falls over is noticed.
             await _answers(port, token)
             listener.close()
-            yield Server(name, port, "", token, Users(), (one.pid, *roots), 1)
+            yield Server(name, port, "", token, Users(), (one.pid, *roots))
 
 
 async def _answers(port: int, token: str) -> None:
