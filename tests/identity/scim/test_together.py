@@ -12,7 +12,7 @@ from stoa.db.database import Database
 from stoa.db.transactions import TenantTx
 from stoa.identity.scim.joining import lanes
 from stoa.identity.scim.joining.lanes import Lanes
-from tests.identity.conftest import Scim, patch_body
+from tests.identity.conftest import MakeScim, Scim, patch_body
 from tests.identity.scim.test_entrance import assert_error
 
 _GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -117,6 +117,38 @@ async def test_what_changes_nothing_is_no_change(scim: Scim, database: Database)
     assert await _moments(scim, database, "update") == 0
 
 
+async def test_reads_of_one_moment_are_each_answered_their_own(scim: Scim, make_scim: MakeScim) -> None:
+    made = [await scim.make(f"u{n}", title=f"T{n}") for n in range(6)]
+    other = await make_scim()
+    stranger, _ = await other.make("u0"), await other.make("u9")
+    group = {"schemas": [_GROUP], "displayName": "Sales", "members": [{"value": made[0]["id"]}]}
+    assert (await scim("POST", "/Groups", group)).status_code == 201
+    found = await asyncio.gather(
+        *(scim("GET", "/Users", params={"filter": f'userName eq "U{n}"'}) for n in range(6)),
+        *(scim("GET", f"/Users/{one['id']}") for one in made),
+        scim("GET", "/Users", params={"filter": 'userName eq "nobody"'}),
+        scim("GET", "/Users", params={"filter": 'userName xx "u1"'}),
+        scim("GET", "/Users", params={"filter": 'title eq "T1"'}),
+        scim("GET", "/Users", params={"filter": 'userName eq "u1"', "attributes": "title"}),
+        scim("GET", f"/Users/{stranger['id']}"),
+        scim("GET", "/Users/nobody"),
+        scim("GET", f"/Users/{made[0]['id']}", headers={"If-None-Match": made[0]["meta"]["version"]}),
+    )
+    for n, one in enumerate(made):
+        assert [user["id"] for user in found[n].json()["Resources"]] == [one["id"]]
+        assert found[6 + n].json()["title"] == f"T{n}"
+    assert found[0].json()["Resources"][0]["groups"] == found[6].json()["groups"]
+    assert [one["display"] for one in found[6].json()["groups"]] == ["Sales"]
+    nobody, wrong, scanned, part, foreign, unknown, same = found[12:]
+    assert nobody.json()["totalResults"] == 0
+    assert_error(wrong, 400)
+    assert [user["title"] for user in scanned.json()["Resources"]] == ["T1"]
+    assert part.json()["Resources"][0].keys() == {"schemas", "id", "title"}
+    assert_error(foreign, 404)
+    assert_error(unknown, 404)
+    assert same.status_code == 304
+
+
 async def test_a_token_that_was_taken_back_opens_nothing_more(scim: Scim, database: Database) -> None:
     ann = await scim.make("ann")
     await scim.make("bob")
@@ -125,6 +157,7 @@ async def test_a_token_that_was_taken_back_opens_nothing_more(scim: Scim, databa
     answers = await asyncio.gather(
         *(scim("POST", "/Users", {"userName": f"u{n}"}) for n in range(3)),
         *(scim("PATCH", f"/Users/{ann['id']}", titled("Dr")) for _ in range(3)),
+        *(scim("GET", f"/Users/{ann['id']}") for _ in range(3)),
     )
     for answer in answers:
         assert_error(answer, 401)

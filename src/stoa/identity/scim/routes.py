@@ -56,7 +56,7 @@ _PLANNED_ANEW: Final = frozenset({(".search",), ("Bulk",)})
 _READING: Final = frozenset({"GET", "HEAD"})
 _WRITING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _BELOW: Final = re.compile("/t/[^/]+/scim/v2(?:/|$)")
-_JOINED: Final = frozenset({"POST", "PUT", "PATCH"})
+_JOINED: Final = frozenset({"GET", "POST", "PUT", "PATCH"})
 # Of what failed, the innermost: a body can make an error as deep as the interpreter goes.
 _MOST_FRAMES: Final = 30
 _log: Final[Any] = structlog.get_logger("stoa.scim")

@@ -1,4 +1,4 @@
-"""Users made and changed together: what several requests of one sender ask, in one transaction.
+"""Users made, changed and read together: what several requests of one sender ask, in one transaction.
 
 A request whose answer needs more than the plain way (somebody of that name is known, an effect must wait, what was
 remembered of the sender has changed) is given back, with nothing of it done, and is then done by itself.
@@ -6,6 +6,7 @@ remembered of the sender has changed) is given back, with nothing of it done, an
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Any, Final, TypeAlias
 
 import structlog
@@ -18,8 +19,9 @@ from stoa.identity.scim import users
 from stoa.identity.scim.effort import Effort
 from stoa.identity.scim.entrance import Senders, sender
 from stoa.identity.scim.errors import ScimError
-from stoa.identity.scim.http import Answer, Call, Request, json_of, names_version, query_of
+from stoa.identity.scim.http import Answer, Call, Request, error_answer, json_of, names_version, query_of
 from stoa.identity.scim.joining.lanes import Lanes
+from stoa.identity.scim.lists.searching import compiled
 from stoa.identity.scim.log.model import Arrival
 from stoa.identity.scim.own.offered import Offered
 from stoa.identity.scim.own.offers import Offers
@@ -35,8 +37,22 @@ from stoa.people.model import Asserted
 _LONGEST_BODY: Final = 32_768
 # Whoever holds what one of them needs keeps that one waiting, and not the others.
 _LOCKS_WAIT: Final = "SET LOCAL lock_timeout = 300"
+_READING_WAYS: Final = 2
 _log: Final[Any] = structlog.get_logger("stoa.scim")
 _Does: TypeAlias = Asserted | users.Edit
+# What a search may ask besides, to be quick.
+_QUICK: Final = frozenset({"filter", "count", "startIndex", "attributes", "excludedAttributes"})
+
+
+class _Kind(Enum):
+    """What requests do that are done together."""
+
+    MAKE = "make"
+    CHANGE = "change"
+    READ = "read"
+
+
+_KINDS: Final = {"POST": _Kind.MAKE, "PUT": _Kind.CHANGE, "PATCH": _Kind.CHANGE, "GET": _Kind.READ}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +61,7 @@ class Asked:
 
     Attributes:
         request: with its query; base_url, resource_id: as of `Call`.
-        does: the user whom it makes, or what it has a user say.
+        does: the user whom it makes, or what it has a user say; None of one that reads.
         offered: the schemas by which it was read.
     """
 
@@ -55,18 +71,13 @@ class Asked:
     request: Request
     base_url: str
     resource_id: str
-    does: _Does
+    does: _Does | None
     offered: Offered
 
     @property
-    def makes(self) -> bool:
-        """Whether it makes a user."""
-        return self.request.method == "POST"
-
-    @property
-    def lane(self) -> tuple[TenantId, str, bool]:
-        """With which others it may be done."""
-        return self.tenant_id, self.token, self.makes
+    def kind(self) -> _Kind:
+        """What it does."""
+        return _KINDS[self.request.method]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +106,7 @@ class Together:
     offers: Offers
     turns: Turns
     _lanes: Lanes[Asked, Answer | None] = field(init=False)
+    _turn: int = 0
 
     def __post_init__(self) -> None:
         self._lanes = Lanes(self._work)
@@ -107,9 +119,19 @@ class Together:
         query: the request's, as it was sent. Raises what the database raises when it is away.
         """
         asked = self._asked(arrival, tenant_id, token, request, query, base_url)
-        if asked is None or self._lanes.is_full(asked.lane):
+        if asked is None:
             return None
-        return await self._lanes.done(asked.lane, asked)
+        lane = self._lane(asked)
+        return None if self._lanes.is_full(lane) else await self._lanes.done(lane, asked)
+
+    def _lane(self, asked: Asked) -> tuple[TenantId, str, _Kind, int]:
+        """With which others it may be done. Reads go by two ways in turn: while the database reads for the one, the
+        other's answers are written.
+        """
+        way = 0
+        if asked.kind is _Kind.READ:
+            way = self._turn = (self._turn + 1) % _READING_WAYS
+        return asked.tenant_id, asked.token, asked.kind, way
 
     def _asked(
         self, arrival: Arrival, tenant_id: TenantId, token: str, request: Request, query: str, base_url: str
@@ -127,10 +149,11 @@ class Together:
             request = replace(request, query=query_of(query))
             users.wanted_of(offered, request)
             does = _read(offered, request)
+            reads = does is None and _is_quick(offered, request)
         except ScimError:
             # Who may not come in is not told what is wrong with the request.
             return None
-        if does is None:
+        if does is None and not reads:
             return None
         resource_id = "" if len(request.path) == 1 else request.path[1]
         return Asked(arrival, tenant_id, token, request, base_url, resource_id, does, offered)
@@ -141,14 +164,17 @@ class Together:
         also, offered = self.offers.unchanged(first.tenant_id, unchanged)
         if not also or any(one.offered is not offered for one in asked):
             return [None] * len(asked)
-        begin = _LOCKS_WAIT
-        if first.makes:
+        reads = first.kind is _Kind.READ
+        begin = "" if reads else _LOCKS_WAIT
+        if first.kind is _Kind.MAKE:
             said = (one.does for one in asked if isinstance(one.does, Asserted))
             begin += f"; {locking(first.tenant_id, said)}"
         try:
             async with (
                 self.turns.taken(first.tenant_id, 0, known=True),
-                self.database.tenant(first.tenant_id, first=begin, also=also, one_plan=True) as tx,
+                self.database.tenant(
+                    first.tenant_id, first=begin, also=also, read_only=reads, one_plan=not reads
+                ) as tx,
             ):
                 known = await sender(tx, self.senders, first.token, None, None) if tx.found else None
                 return [None] * len(asked) if known is None else await _done(_Doing(tx, *known), asked)
@@ -175,10 +201,28 @@ def _read(offered: Offered, request: Request) -> _Does | None:
             return None
 
 
+def _is_quick(offered: Offered, request: Request) -> bool:
+    """Whether a request reads one user, or finds a few by an index: others wait for it. Raises ScimError."""
+    if request.method != "GET" or len(request.path) > 2:
+        return False
+    if len(request.path) == 2:
+        return True
+    text = request.query.get("filter", "").strip()
+    if not text or not request.query.keys() <= _QUICK:
+        return False
+    return not compiled(users.listed(offered).catalogue, text).needs_scan
+
+
 async def _done(doing: _Doing, asked: Sequence[Asked]) -> list[Answer | None]:
     for one in asked:
         one.arrival.source_id, one.arrival.credential_id = doing.source_id, doing.credential.credential_id
-    return await (_made(doing, asked) if asked[0].makes else _changed(doing, asked))
+    match asked[0].kind:
+        case _Kind.MAKE:
+            return await _made(doing, asked)
+        case _Kind.CHANGE:
+            return await _changed(doing, asked)
+        case _Kind.READ:
+            return [await _told(doing, one) for one in asked]
 
 
 async def _made(doing: _Doing, asked: Sequence[Asked]) -> list[Answer | None]:
@@ -188,6 +232,13 @@ async def _made(doing: _Doing, asked: Sequence[Asked]) -> list[Answer | None]:
         None if one is None else await users.provisioned(doing.call(question), one)
         for question, one in zip(asked, made, strict=True)
     ]
+
+
+async def _told(doing: _Doing, one: Asked) -> Answer:
+    try:
+        return await (users.read if one.resource_id else users.search)(doing.call(one))
+    except ScimError as error:
+        return error_answer(error)
 
 
 async def _changed(doing: _Doing, asked: Sequence[Asked]) -> list[Answer | None]:
@@ -219,8 +270,10 @@ async def _changed(doing: _Doing, asked: Sequence[Asked]) -> list[Answer | None]
 def _asserted(one: Asked, standing: Standing) -> Asserted | None:
     """What a request has the record say; None where it is refused, which it is by itself."""
     condition = one.request.headers.get("if-match")
-    if isinstance(one.does, Asserted) or (
-        condition is not None and not names_version(condition, version_of(standing.record))
+    if (
+        one.does is None
+        or isinstance(one.does, Asserted)
+        or (condition is not None and not names_version(condition, version_of(standing.record)))
     ):
         return None
     try:
