@@ -4,11 +4,9 @@ from typing import Any
 
 import pytest
 
-from stoa.db.database import Database
 from stoa.identity.scim.catalogue import BINDING, CATALOGUE
-from stoa.identity.scim.lists.searching import compiled
 from stoa.identity.scim.model import ENTERPRISE_SCHEMA, LIST_SCHEMA
-from stoa.kernel.filters import require_bound, sql
+from stoa.kernel.filters import require_bound
 from tests.identity.conftest import MakeScim, Scim
 
 ADA: dict[str, Any] = {
@@ -173,17 +171,3 @@ async def test_a_source_sees_its_own_users_alone(scim: Scim, make_scim: MakeScim
         assert (await other(method, f"/Users/{made['id']}")).status_code == 404
     # The name is free in each source.
     assert (await other.make("ada"))["id"] != made["id"]
-
-
-async def test_a_user_name_is_looked_up_by_an_index_as_the_application(scim: Scim, database: Database) -> None:
-    where = sql(compiled(CATALOGUE, 'userName eq "u500"'), BINDING, first_param=3)
-    async with database.tenant(scim.tenant_id) as tx:
-        await tx.execute("SET LOCAL enable_seqscan = off")
-        plan = await tx.fetch(
-            f"""EXPLAIN SELECT 1 FROM source_record r
-            WHERE r.tenant_id = $1 AND r.source_id = $2 AND r.present AND {where.text}""",
-            tx.tenant_id, scim.issued.source_id, *where.params,
-        )  # fmt: skip
-    text = "\n".join(row[0] for row in plan)
-    assert "source_record_user_name" in text
-    assert "user_name_key =" in text.split("Index Cond")[1].splitlines()[0]

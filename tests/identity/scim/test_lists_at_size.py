@@ -10,11 +10,13 @@ import pytest
 
 from stoa.db import embedded
 from stoa.db.database import Database, open_database
-from stoa.identity.scim.catalogue import CATALOGUE
+from stoa.identity.scim.catalogue import BINDING, CATALOGUE
 from stoa.identity.scim.lists.listed import After, Branch, Part, keys_page, keys_query
 from stoa.identity.scim.lists.ordering import order_of
+from stoa.identity.scim.lists.searching import compiled
 from stoa.identity.scim.own.offered import PLAIN
 from stoa.identity.scim.users import listed
+from stoa.kernel.filters import sql
 from stoa.kernel.ids import SourceId, TenantId, new_id
 from stoa.tenants.actions import create_tenant, ensure_source
 from stoa.tenants.model import NewTenant
@@ -101,3 +103,17 @@ async def test_an_order_without_an_index_is_within_its_time(filled: Filled, data
         await tx.execute("SET LOCAL statement_timeout = 5000")
         page = await keys_page(tx, source_id, branches, order, after=None, limit=101)
     assert [key.value for key in page] == ["t99"] * 101
+
+
+@pytest.mark.all
+async def test_a_user_name_is_looked_up_by_an_index(filled: Filled, database: Database) -> None:
+    tenant_id, source_id = filled
+    where = sql(compiled(CATALOGUE, 'userName eq "User5"'), BINDING, first_param=3)
+    async with database.tenant(tenant_id) as tx:
+        asked = (
+            f"SELECT FROM source_record r WHERE r.tenant_id = $1 AND r.source_id = $2 AND r.present AND {where.text}"
+        )
+        rows = await tx.fetch(f"EXPLAIN {asked}", tenant_id, source_id, *where.params)
+    plan = "\n".join(row[0] for row in rows)
+    assert any(name in plan for name in _NAMES), plan
+    assert "user_name_key =" in plan.split("Index Cond")[1].splitlines()[0]
