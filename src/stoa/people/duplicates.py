@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from stoa.db.transactions import TenantTx
+from stoa.db.transactions import Row, TenantTx
 from stoa.events.actions import NUMBERED_AT_ONCE, number_entries
 from stoa.events.queries import last_seq
 from stoa.jobs.actions import enqueue
@@ -39,16 +39,19 @@ _READ: Final = "UPDATE duplicate_search SET cursor = $2, searched_at = $3 WHERE 
 _LATER: Final = """
 SELECT run_id, ord_from, ord_to, first_seq + n - 1 AS last FROM entry
 WHERE tenant_id = $1 AND first_seq > $2 ORDER BY first_seq LIMIT $3"""
-# Who they are about: whose records changed, by the link of today, and who became something else.
+# Who they are about: whose records changed, by the link of today, and who became something else. Span by span: to join
+# them all to all rows of their runs would read an hour of a busy source once for each.
 _TOUCHED: Final = """
 WITH spans AS MATERIALIZED (
   SELECT * FROM unnest($2::uuid[], $3::bigint[], $4::bigint[]) AS s(run_id, first, last))
-SELECT r.person_id FROM spans s
-JOIN change c ON c.tenant_id = $1 AND c.run_id = s.run_id AND c.ord BETWEEN s.first AND s.last
+SELECT r.person_id FROM spans s CROSS JOIN LATERAL (
+  SELECT o.source_id, o.subject FROM change o
+  WHERE o.tenant_id = $1 AND o.run_id = s.run_id AND o.ord BETWEEN s.first AND s.last OFFSET 0) AS c
 JOIN source_record r ON r.tenant_id = $1 AND r.source_id = c.source_id AND r.external_id = c.subject
 UNION
-SELECT e.person_id FROM spans s
-JOIN effect e ON e.tenant_id = $1 AND e.run_id = s.run_id AND e.ord BETWEEN s.first AND s.last
+SELECT e.person_id FROM spans s CROSS JOIN LATERAL (
+  SELECT o.person_id FROM effect o
+  WHERE o.tenant_id = $1 AND o.run_id = s.run_id AND o.ord BETWEEN s.first AND s.last OFFSET 0) AS e
 ORDER BY person_id"""
 
 
@@ -119,7 +122,19 @@ async def _due(tx: TenantTx, batch: int) -> tuple[Sequence[UUID], int | None]:
     entries = await tx.fetch(_LATER, tx.tenant_id, state["cursor"], _ENTRIES)
     if not entries:
         return [], None
-    spans = [(row["run_id"], row["ord_from"], row["ord_to"]) for row in entries if row["ord_from"] is not None]
-    runs, firsts, lasts = ([span[i] for span in spans] for i in range(3))
+    spans = _spans(entries)
+    runs, firsts, lasts = list(spans), [first for first, _ in spans.values()], [last for _, last in spans.values()]
     rows = await tx.fetch(_TOUCHED, tx.tenant_id, runs, firsts, lasts) if spans else []
     return [row["person_id"] for row in rows], entries[-1]["last"]
+
+
+def _spans(entries: Sequence[Row]) -> dict[UUID, tuple[int, int]]:
+    """Of each run that entries stand for, from which row to which: each request of an hour has an entry of its own.
+    What lies between and belongs to later ones is looked at twice.
+    """
+    spans: dict[UUID, tuple[int, int]] = {}
+    for row in entries:
+        if row["ord_from"] is not None:
+            first, last = spans.get(row["run_id"], (row["ord_from"], row["ord_to"]))
+            spans[row["run_id"]] = min(first, row["ord_from"]), max(last, row["ord_to"])
+    return spans
