@@ -132,6 +132,7 @@ async def test_reads_of_one_moment_are_each_answered_their_own(scim: Scim, make_
         scim("GET", "/Users", params={"filter": 'userName eq "u1"', "attributes": "title"}),
         scim("GET", f"/Users/{stranger['id']}"),
         scim("GET", "/Users/nobody"),
+        scim("GET", "/Users/.search"),
         scim("GET", f"/Users/{made[0]['id']}", headers={"If-None-Match": made[0]["meta"]["version"]}),
     )
     for n, one in enumerate(made):
@@ -139,13 +140,14 @@ async def test_reads_of_one_moment_are_each_answered_their_own(scim: Scim, make_
         assert found[6 + n].json()["title"] == f"T{n}"
     assert found[0].json()["Resources"][0]["groups"] == found[6].json()["groups"]
     assert [one["display"] for one in found[6].json()["groups"]] == ["Sales"]
-    nobody, wrong, scanned, part, foreign, unknown, same = found[12:]
+    nobody, wrong, scanned, part, foreign, unknown, search, same = found[12:]
     assert nobody.json()["totalResults"] == 0
     assert_error(wrong, 400)
     assert [user["title"] for user in scanned.json()["Resources"]] == ["T1"]
     assert part.json()["Resources"][0].keys() == {"schemas", "id", "title"}
     assert_error(foreign, 404)
     assert_error(unknown, 404)
+    assert_error(search, 405)
     assert same.status_code == 304
 
 

@@ -206,7 +206,7 @@ def _is_quick(offered: Offered, request: Request) -> bool:
     if request.method != "GET" or len(request.path) > 2:
         return False
     if len(request.path) == 2:
-        return True
+        return parse_id(request.path[1]) is not None
     text = request.query.get("filter", "").strip()
     if not text or not request.query.keys() <= _QUICK:
         return False
