@@ -364,3 +364,13 @@ async def test_what_is_to_come_first_does(database: Database, tenant_id: TenantI
     async with database.tenant(tenant_id, first="SET LOCAL lock_timeout = 300", also="SELECT 1 WHERE true") as tx:
         assert tx.found
         assert await tx.fetchval("SELECT current_setting('lock_timeout')") == "300ms"
+
+
+async def test_a_fresh_connection_reads_a_row_that_holds_ids(connect_args: ConnectArgs, tenant_id: TenantId) -> None:
+    fresh = await open_database(connect_args, sizes={"app": 1})
+    try:
+        async with fresh.tenant(tenant_id) as tx:
+            found = await tx.fetchval("SELECT ARRAY(SELECT ('title'::text, ARRAY[tenant_id]) FROM tenant)")
+    finally:
+        await fresh.close()
+    assert [tuple(row) for row in found] == [("title", [tenant_id])]

@@ -42,10 +42,13 @@ def _jsonb_in(data: bytes) -> Any:
 
 
 async def prepare_connection(connection: Connection) -> None:
-    """Teaches a fresh connection that jsonb is a Python value, encoded by msgspec."""
+    """Teaches a fresh connection that jsonb is a Python value, encoded by msgspec, and what lists of ids are: the
+    driver learns that from a statement that has one by itself, and else cannot read a row within a row that holds one.
+    """
     await connection.set_type_codec(  # pyright: ignore[reportUnknownMemberType] - the stubs leave the codec's type open
         "jsonb", schema="pg_catalog", encoder=_jsonb_out, decoder=_jsonb_in, format="binary"
     )
+    await connection.fetchval("SELECT '{}'::uuid[]")
 
 
 class TransactionFailedError(RuntimeError):
