@@ -13,7 +13,7 @@ else is asked of each is asked row by row, for as long as statistics lag behind 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from stoa.changes.model import Action, RunKind
@@ -46,12 +46,10 @@ WITH record AS MATERIALIZED (
     WHERE q.tenant_id = $1 AND q.person_id = w.person_id OFFSET 0 FOR UPDATE) AS p
 )
 SELECT {RECORD}, r.place::text AS record_place, p.place::text AS person_place, {_PERSON},
-  grouped.yes IS NOT NULL AS grouped, waits.yes IS NOT NULL AS waits
+  grouped.yes IS NOT NULL AS grouped
 FROM record r JOIN someone p ON p.person_id = r.person_id
 LEFT JOIN LATERAL (SELECT true AS yes FROM group_member m
-  WHERE m.tenant_id = $1 AND m.resource_id = r.resource_id AND m.asserted LIMIT 1) AS grouped ON true
-LEFT JOIN LATERAL (SELECT true AS yes FROM hold h
-  WHERE h.tenant_id = $1 AND h.resource_id = r.resource_id AND h.state = 'held' LIMIT 1) AS waits ON true"""
+  WHERE m.tenant_id = $1 AND m.resource_id = r.resource_id AND m.asserted LIMIT 1) AS grouped ON true"""
 
 _SET: Final = tuple(name for name in RECORD_COLUMNS if name != "row_hash")
 # $1 tenant, $2 run, $3 source, $4 now, $5 kind, $6 target, $7 actor; of each change: $8 the record's place, $9 its key,
@@ -69,26 +67,31 @@ WITH said AS MATERIALIZED (
     updated_at = $4
   FROM said s JOIN source_record o ON o.ctid = s.record_place
   CROSS JOIN LATERAL jsonb_populate_record(o, s.after) AS x
-  WHERE r.ctid = s.record_place AND r.tenant_id = $1
+  WHERE r.ctid = s.record_place AND r.tenant_id = $1 RETURNING r.resource_id
 ), someone AS (
   UPDATE person p SET access_epoch = p.access_epoch + (p.active AND NOT x.active)::int, {assigned(STATE, "x")},
     version = p.version + 1, updated_at = $4
   FROM said s JOIN person o ON o.ctid = s.person_place
   CROSS JOIN LATERAL jsonb_populate_record(o, s.state) AS x
-  WHERE p.ctid = s.person_place AND p.tenant_id = $1 AND s.state IS NOT NULL
+  WHERE p.ctid = s.person_place AND p.tenant_id = $1 AND s.state IS NOT NULL RETURNING p.person_id
+), done AS MATERIALIZED (
+  SELECT s.* FROM said s JOIN record USING (resource_id)
+  WHERE s.state IS NULL OR s.person_id IN (SELECT person_id FROM someone)
 ), hour AS (
   INSERT INTO run (tenant_id, run_id, kind, state, target, source_id, actor, created_at, planned_at)
   VALUES ($1, $2, $5, 'applied', $6, $3, $7, $4, $4) ON CONFLICT DO NOTHING
 ), made AS (
   INSERT INTO change
     (tenant_id, run_id, action, reason, subject, source_id, resource_id, person_id, before, after, state, at)
-  SELECT $1, $2, action, reason, key, $3, resource_id, person_id, before, after, 'applied', $4 FROM said
+  SELECT $1, $2, action, reason, key, $3, resource_id, person_id, before, after, 'applied', $4 FROM done
   ORDER BY nth RETURNING ord, resource_id
 ), told AS (
   INSERT INTO effect (tenant_id, run_id, ord, person_id, version, before, after)
   SELECT $1, $2, made.ord, s.person_id, s.version, s.was, s.became FROM made JOIN said s USING (resource_id)
   WHERE s.version IS NOT NULL)
 SELECT resource_id, ord FROM made"""
+
+_Records: TypeAlias = Mapping[PersonId, Sequence[Linked]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +100,12 @@ class Standing:
 
     Attributes:
         grouped: whether it is in any group.
-        waits: whether a word on it is held.
         places: of the record and of the person, for as long as the locks last.
         person: the columns of `recompute.LOCKED`.
     """
 
     record: Record
     grouped: bool
-    waits: bool
     places: tuple[str, str]
     person: Mapping[str, Any]
 
@@ -142,7 +143,7 @@ async def lock_together(tx: TenantTx, source_id: SourceId, resource_ids: Collect
 def _standing(row: Row) -> Standing:
     person = {column: row[f"person_{column}"] for column in _OF_PERSON}
     places = row["record_place"], row["person_place"]
-    return Standing(record_of(row), row["grouped"], row["waits"], places, person)
+    return Standing(record_of(row), row["grouped"], places, person)
 
 
 async def assert_together(tx: TenantTx, source_id: SourceId, said: Sequence[Said]) -> list[Changed | Unchanged | None]:
@@ -153,6 +154,7 @@ async def assert_together(tx: TenantTx, source_id: SourceId, said: Sequence[Said
     """
     results: list[Changed | Unchanged | None] = [None] * len(said)
     changes: list[_Change] = []
+    records: _Records = {}
     people: set[PersonId] = set()
     for nth, one in enumerate(said):
         wanted = await columns_of(tx, one.asserted) if not _is_dated(one) else None
@@ -161,12 +163,15 @@ async def assert_together(tx: TenantTx, source_id: SourceId, said: Sequence[Said
         change = _change(nth, one, wanted)
         if change is None:
             results[nth] = Unchanged(one.standing.record)
-        elif not one.standing.waits and _is_plain(change) and change.record.person_id not in people:
+        elif _is_plain(change) and change.record.person_id not in people:
             changes.append(change)
             people.add(change.record.person_id)
-    changes = await _not_held(tx, source_id, changes)
     if changes:
-        for change, done in zip(changes, await _write(tx, source_id, changes), strict=True):
+        # Asked by a later statement than that which locks: whoever was waited for may have had something held.
+        records = await records_of_all(tx, [one.record.person_id for one in changes])
+        changes = await _passing(tx, source_id, [one for one in changes if not _waits(one, records)])
+    if changes:
+        for change, done in zip(changes, await _write(tx, source_id, changes, records), strict=True):
             results[change.nth] = done
     return results
 
@@ -193,7 +198,12 @@ def _is_plain(change: _Change) -> bool:
     return not change.after.keys() & {*UNIQUE, "manager_ref"}
 
 
-async def _not_held(tx: TenantTx, source_id: SourceId, changes: list[_Change]) -> list[_Change]:
+def _waits(change: _Change, records: _Records) -> bool:
+    """Whether a word on the record is held."""
+    return any(one.held for one in records[change.record.person_id] if one.resource_id == change.record.resource_id)
+
+
+async def _passing(tx: TenantTx, source_id: SourceId, changes: list[_Change]) -> list[_Change]:
     """Those of whose effects a guard need not be asked one by one."""
     ending = {one.record.person_id for one in changes if one.action is Action.DEACTIVATE}
     if not ending or await guarding.deactivations_pass(tx, source_id, ending):
@@ -201,8 +211,7 @@ async def _not_held(tx: TenantTx, source_id: SourceId, changes: list[_Change]) -
     return [one for one in changes if one.action is not Action.DEACTIVATE]
 
 
-async def _write(tx: TenantTx, source_id: SourceId, changes: Sequence[_Change]) -> list[Changed]:
-    records = await records_of_all(tx, [one.record.person_id for one in changes])
+async def _write(tx: TenantTx, source_id: SourceId, changes: Sequence[_Change], records: _Records) -> list[Changed]:
     # One record alone wins every field, whoever ranks where.
     several = any(len(some) > 1 for some in records.values())
     ranking: Ranking = (await authority(tx)).ranking if several else {}
@@ -216,6 +225,8 @@ async def _write(tx: TenantTx, source_id: SourceId, changes: Sequence[_Change]) 
         *zip(*(_row(one, then) for one, then in zip(changes, became, strict=True)), strict=True),
     )
     ords: dict[UUID, int] = {row["resource_id"]: row["ord"] for row in rows}
+    if len(ords) < len(changes):
+        raise RuntimeError("a row that was locked is not where it was")
     done: list[Changed] = []
     for one, then in zip(changes, became, strict=True):
         ord_ = ords[one.record.resource_id]
