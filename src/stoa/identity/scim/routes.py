@@ -112,7 +112,7 @@ def with_scim(app: ASGIApp, routes: Sequence[Route]) -> ASGIApp:
     """Wraps an application: what lies below a tenant's SCIM address goes to these routes (`scim_routes`), before the
     application's are looked through one by one.
     """
-    router = Router(routes, redirect_slashes=False)
+    router = Router(routes, redirect_slashes=False, default=app)
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         of_scim = scope["type"] == "http" and _BELOW.match(scope["path"]) is not None
