@@ -16,7 +16,7 @@ from stoa.db.transactions import Row, TenantTx
 from stoa.kernel.ids import PersonId, ResourceId, RunId, SourceId, new_id
 from stoa.people import guarding, journal, queries
 from stoa.people.columns import RECORD_COLUMNS, RECORD_VALUES
-from stoa.people.dates import replace_due_changes, tenant_today
+from stoa.people.dates import is_dated, replace_due_changes, tenant_today
 from stoa.people.decisions import end_decision, note_refusal
 from stoa.people.fields import KEYED, key_of, to_json
 from stoa.people.groups_actions import end_memberships
@@ -131,7 +131,7 @@ async def make_record(
         written = await journal.write_if(tx, entry, effect, record, person)
         if written is None:
             return None
-    if columns["hire_date"] or columns["termination_date"]:
+    if is_dated(columns):
         await replace_due_changes(tx, source_id, external_id, asserted.active, columns)
     made = fresh_record(tx, source_id, external_id, (resource_id, person_id), columns)
     linked = isinstance(verdict, LinkTo)
@@ -262,8 +262,11 @@ async def _change(
     person = await _update_record(tx, record, changed)
     if isinstance(person, Refused):
         return person
-    dated = any(values.get(name) for values in (wanted, standing) for name in ("hire_date", "termination_date"))
-    if dated and changed.keys() & {"asserted_active", "hire_date", "termination_date"}:
+    if (is_dated(wanted) or is_dated(standing)) and changed.keys() & {
+        "asserted_active",
+        "hire_date",
+        "termination_date",
+    }:
         await replace_due_changes(tx, record.source_id, record.external_id, bool(wanted["asserted_active"]), wanted)
     before = {name: to_json(standing[name]) for name in changed}
     after: dict[str, Any] = {name: to_json(value) for name, value in changed.items()}

@@ -12,12 +12,17 @@ from stoa.people.rules import due_changes
 _ZONE = "people.zone"
 
 
+def is_dated(values: Mapping[str, Any]) -> bool:
+    """Whether a record's state may change by itself on a day, or has."""
+    return values.get("hire_date") is not None or values.get("termination_date") is not None
+
+
 async def tenant_today(tx: TenantTx, values: Mapping[str, Any] | None = None) -> date:
     """The date in the tenant's time zone by the tenant's clock.
 
     values: what is to be compared with it. Without a date there, the zone does not matter and is not asked for.
     """
-    if values is not None and values.get("hire_date") is None and values.get("termination_date") is None:
+    if values is not None and not is_dated(values):
         return tx.now.date()
     zone = tx.memo.get(_ZONE)
     if not isinstance(zone, ZoneInfo):

@@ -24,6 +24,7 @@ from stoa.people import guarding, journal
 from stoa.people.actions import UNIQUE, columns_of, standing_of, with_columns
 from stoa.people.authority import authority
 from stoa.people.columns import RECORD_COLUMNS, RECORD_VALUES, assigned
+from stoa.people.dates import is_dated
 from stoa.people.fields import to_json
 from stoa.people.model import Asserted, Changed, Record, Unchanged, Written
 from stoa.people.queries import RECORD, record_of
@@ -77,10 +78,7 @@ WITH said AS MATERIALIZED (
 ), done AS MATERIALIZED (
   SELECT s.* FROM said s JOIN record USING (resource_id)
   WHERE s.state IS NULL OR s.person_id IN (SELECT person_id FROM someone)
-), hour AS (
-  INSERT INTO run (tenant_id, run_id, kind, state, target, source_id, actor, created_at, planned_at)
-  VALUES ($1, $2, $5, 'applied', $6, $3, $7, $4, $4) ON CONFLICT DO NOTHING
-), made AS (
+), {journal.hour("$3", "$4", "$5", "$6", "$7")}, made AS (
   INSERT INTO change
     (tenant_id, run_id, action, reason, subject, source_id, resource_id, person_id, before, after, state, at)
   SELECT $1, $2, action, reason, key, $3, resource_id, person_id, before, after, 'applied', $4 FROM done
@@ -157,10 +155,9 @@ async def assert_together(tx: TenantTx, source_id: SourceId, said: Sequence[Said
     records: _Records = {}
     people: set[PersonId] = set()
     for nth, one in enumerate(said):
-        wanted = await columns_of(tx, one.asserted) if not _is_dated(one) else None
-        if wanted is None:
+        if is_dated(one.asserted.values) or is_dated(one.standing.record.values):
             continue
-        change = _change(nth, one, wanted)
+        change = _change(nth, one, await columns_of(tx, one.asserted))
         if change is None:
             results[nth] = Unchanged(one.standing.record)
         elif _is_plain(change) and change.record.person_id not in people:
@@ -174,11 +171,6 @@ async def assert_together(tx: TenantTx, source_id: SourceId, said: Sequence[Said
         for change, done in zip(changes, await _write(tx, source_id, changes, records), strict=True):
             results[change.nth] = done
     return results
-
-
-def _is_dated(said: Said) -> bool:
-    values = (said.asserted.values, said.standing.record.values)
-    return any(one.get(name) is not None for one in values for name in ("hire_date", "termination_date"))
 
 
 def _change(nth: int, said: Said, wanted: Mapping[str, Any]) -> _Change | None:

@@ -18,6 +18,7 @@ from stoa.kernel.ids import PersonId, ResourceId, SourceId, TenantId, new_id
 from stoa.people import effects, journal
 from stoa.people.actions import columns_of, fresh_record
 from stoa.people.columns import PERSON_COLUMNS, RECORD_COLUMNS, listed
+from stoa.people.dates import is_dated
 from stoa.people.fields import to_json
 from stoa.people.identity_locks import locking_identifiers
 from stoa.people.matching import CreateNew
@@ -44,10 +45,7 @@ WITH said AS MATERIALIZED (
 ), person AS (
   INSERT INTO person (tenant_id, person_id, created_run, created_at, updated_at, manager_id, {listed(PERSON_COLUMNS)})
   SELECT $1, resource_id, $2, $4, $4, manager_id, {listed(PERSON_COLUMNS)} FROM done
-), hour AS (
-  INSERT INTO run (tenant_id, run_id, kind, state, target, source_id, actor, created_at, planned_at)
-  SELECT $1, $2, $6, 'applied', $7, $3, $8, $4, $4 WHERE EXISTS (SELECT FROM done) ON CONFLICT DO NOTHING
-), made AS (
+), {journal.hour("$3", "$4", "$6", "$7", "$8", if_done="WHERE EXISTS (SELECT FROM done)")}, made AS (
   INSERT INTO change
     (tenant_id, run_id, action, reason, subject, source_id, resource_id, person_id, before, after, state, at)
   SELECT $1, $2, '{Action.CREATE}', $5, resource_id::text, $3, resource_id, resource_id, NULL, after, 'applied', $4
@@ -91,7 +89,7 @@ async def make_newcomers(tx: TenantTx, source_id: SourceId, newcomers: Sequence[
     The transaction has locked their identifiers (`locking`).
     """
     results: list[Provisioned | None] = [None] * len(newcomers)
-    plain = [place for place, one in enumerate(newcomers) if not _is_dated(one.asserted)]
+    plain = [place for place, one in enumerate(newcomers) if not is_dated(one.asserted.values)]
     places = await unknown(tx, source_id, [newcomers[place].asserted for place in plain])
     fresh = [
         _Made(place, ResourceId(new_id()), await columns_of(tx, newcomers[place].asserted))
@@ -118,10 +116,6 @@ async def make_newcomers(tx: TenantTx, source_id: SourceId, newcomers: Sequence[
         record = fresh_record(tx, source_id, str(one.id), (one.id, PersonId(one.id)), one.columns)
         results[one.place] = Provisioned(record, rule, revived=False, written=Written(run_id, ord_))
     return results
-
-
-def _is_dated(asserted: Asserted) -> bool:
-    return any(asserted.values.get(name) is not None for name in ("hire_date", "termination_date"))
 
 
 async def _managers(tx: TenantTx, source_id: SourceId, fresh: Sequence[_Made]) -> list[PersonId | None]:

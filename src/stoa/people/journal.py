@@ -61,11 +61,19 @@ class Part:
         return _PLACE.sub(lambda found: f"${1 + int(found[1])}", self.sql)
 
 
-_WRITE = """
-{parts}hour AS (
+def hour(source: str, now: str, kind: str, target: str, actor: str, *, if_done: str = "") -> str:
+    """The part `hour` of a statement that writes rows: makes the run of this hour ($2), if it is not there yet. The
+    others are the parameters that hold what they are called.
+
+    if_done: the part that has a row where anything is written.
+    """
+    return f"""hour AS (
   INSERT INTO run (tenant_id, run_id, kind, state, target, source_id, actor, created_at, planned_at)
-  SELECT $1, $2, $12, 'applied', $13, $6, $14, $11, $11 {if_done} ON CONFLICT DO NOTHING
-), made AS (
+  SELECT $1, $2, {kind}, 'applied', {target}, {source}, {actor}, {now}, {now} {if_done} ON CONFLICT DO NOTHING)"""
+
+
+_WRITE = """
+{parts}{hour}, made AS (
   INSERT INTO change
     (tenant_id, run_id, action, reason, subject, source_id, resource_id, person_id, before, after, state, at)
   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10::jsonb, 'applied', $11 {if_done} RETURNING ord
@@ -85,7 +93,8 @@ def _statement(parts: tuple[str, ...], sizes: tuple[int, ...]) -> str:
         numbered = _PLACE.sub(lambda found, first=first: f"${first + int(found[1])}", sql)
         said += f"part_{number} AS ({numbered} RETURNING 1), "
         first += size
-    return _WRITE.format(parts=said, if_done="FROM part_0" if parts else "")
+    if_done = "FROM part_0" if parts else ""
+    return _WRITE.format(parts=said, if_done=if_done, hour=hour("$6", "$11", "$12", "$13", "$14", if_done=if_done))
 
 
 async def write(tx: TenantTx, entry: Entry, effect: Effect | None, *parts: Part) -> Written:
