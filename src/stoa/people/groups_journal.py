@@ -5,6 +5,8 @@ A group's own change has the group's id as its subject, and is about no person. 
 about the record's person. A member who is not here yet has `group/awaited:name`, and is about nobody.
 """
 
+# ruff: noqa: S608 - constants of the code; every value is a bound parameter
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +16,7 @@ from stoa.changes.model import Action, RunKind
 from stoa.db.transactions import Row, TenantTx
 from stoa.events.actions import emit_batch
 from stoa.kernel.ids import RunId, SourceId
+from stoa.people.effects import WRITTEN
 from stoa.people.groups_model import Group
 
 TARGET: Final = "group"
@@ -77,7 +80,7 @@ _OWN: Final = """
 INSERT INTO change (tenant_id, run_id, action, reason, subject, source_id, resource_id, before, after, state, at)
 VALUES ($1, $2, $3, $4, $5::uuid::text, $6, $5, $7, $8, 'applied', $9) RETURNING ord"""
 
-_MEMBERS: Final = """
+_MEMBERS: Final = f"""
 WITH told AS (
   INSERT INTO change
     (tenant_id, run_id, action, reason, subject, source_id, resource_id, person_id, before, after, state, at)
@@ -87,7 +90,7 @@ WITH told AS (
     CASE WHEN x.comes THEN $5::jsonb END, $6, $7
   FROM unnest($8::uuid[], $9::uuid[], $10::boolean[]) WITH ORDINALITY AS x (resource_id, person_id, comes, place)
   ORDER BY x.place RETURNING ord)
-SELECT min(ord) AS first, max(ord) AS last, count(*) AS n FROM told"""
+{WRITTEN}"""
 
 _AWAITED: Final = f"""
 WITH told AS (
@@ -99,7 +102,7 @@ WITH told AS (
     WITH ORDINALITY AS x (key, value, comes, reason, place)
   CROSS JOIN LATERAL (SELECT $5::jsonb || jsonb_build_object('awaited', x.value) AS doc) AS d
   ORDER BY x.place RETURNING ord)
-SELECT min(ord) AS first, max(ord) AS last, count(*) AS n FROM told"""  # noqa: S608 - a constant of the code
+{WRITTEN}"""
 
 
 async def open_window(tx: TenantTx, source_id: SourceId) -> RunId:
